@@ -1,0 +1,305 @@
+/*
+ * vfs.h - protocol-neutral file operations on exports: names, attributes, permissions, data, notification.
+ *
+ * A front-end decodes, calls one of these and encodes. Every rule on what a user may do is checked here, in
+ * one gate, for all protocols. All calls are on the loop thread. Metadata calls are synchronous; reading
+ * and writing data may answer ERR_WAIT and call back. Calls that change something add to a ticket what must
+ * be durable before the reply may go; vfs_durable waits for it.
+ *
+ * Inodes (struct inode of store.h, opaque here) come with a reference for the caller: vfs_unref.
+ */
+#ifndef DITTOFS_VFS_H
+#define DITTOFS_VFS_H
+
+#include "dittofs/buf.h"
+#include "dittofs/clock.h"
+#include "dittofs/err.h"
+#include "dittofs/list.h"
+#include "dittofs/loop.h"
+#include "dittofs/net.h"
+#include "dittofs/store.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vfs;
+struct vfs_export;
+
+/* ---- start, stop ---- */
+
+/* STORE and LOOP stay the caller's. */
+enum err vfs_open(struct store *store, struct loop *loop, struct vfs **vfs_r) ERR_MUST_CHECK;
+/* Every inode must have been given back. */
+void vfs_close(struct vfs **vfs);
+struct loop *vfs_loop(struct vfs *vfs);
+/* Changes at every start: the NFS write verifier. */
+uint64_t vfs_boot_verifier(const struct vfs *vfs);
+
+/* ---- exports ---- */
+
+enum vfs_protocol { VFS_NFS3 = 1, VFS_NFS4 = 2, VFS_SMB = 4 };
+enum vfs_security {
+    VFS_SEC_SYS = 1,
+    VFS_SEC_KRB5 = 2,
+    VFS_SEC_KRB5I = 4,
+    VFS_SEC_KRB5P = 8,
+    VFS_SEC_NONE = 16
+};
+enum vfs_squash { VFS_SQUASH_NONE, VFS_SQUASH_ROOT, VFS_SQUASH_ALL };
+
+/* A host or network of "hosts allow". */
+struct vfs_host_rule {
+    uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
+    uint8_t prefix_bits; /* 0..128 */
+};
+
+/* What the configuration says of an export. */
+struct vfs_export_config {
+    const char *name; /* NFS path "/name", SMB share "name"; 1..80 bytes without '/' */
+    bool read_only;
+    bool sync;                               /* false: replies do not wait for durability */
+    const struct vfs_host_rule *hosts_allow; /* none: everybody */
+    size_t hosts_allow_count;
+    const struct vfs_host_rule *hosts_deny; /* looked at after hosts_allow, as in smb.conf(5) */
+    size_t hosts_deny_count;
+    enum vfs_squash squash;
+    uint32_t anonymous_uid, anonymous_gid;
+    unsigned security;                      /* enum vfs_security bits */
+    unsigned protocols;                     /* enum vfs_protocol bits */
+    uint32_t root_uid, root_gid, root_mode; /* of the root directory when the tree is made */
+};
+
+/* Replaces all exports by CONFIGS (copied), all or nothing: an export of the same name keeps its id and its
+ * inodes; one that is gone answers ERR_STALE from now on. */
+enum err vfs_exports_set(struct vfs *vfs, const struct vfs_export_config *configs,
+                         size_t count) ERR_MUST_CHECK;
+/* NULL when there is none. Good until the next vfs_exports_set. */
+struct vfs_export *vfs_export_find(struct vfs *vfs, const char *name, size_t length);
+struct vfs_export *vfs_export_by_id(struct vfs *vfs, uint32_t id);
+/* Walks all exports in order of name: start with NULL. */
+struct vfs_export *vfs_export_next(struct vfs *vfs, const struct vfs_export *at);
+const struct vfs_export_config *vfs_export_config(const struct vfs_export *export);
+/* Stable across restarts; the fsid. Never 0. */
+uint32_t vfs_export_id(const struct vfs_export *export);
+/* Changes whenever the set of exports changes: `change` of the pseudo root. */
+uint64_t vfs_exports_generation(const struct vfs *vfs);
+
+/* ---- who ---- */
+
+struct vfs_user {
+    uint32_t uid, gid;
+    uint32_t group_count;
+    const uint32_t *groups; /* good as long as the request */
+};
+
+/* A request's view: who asks, through which export, over what. Filled in by vfs_context; one a request (or
+ * for each current filehandle of a COMPOUND). */
+struct vfs_context {
+    struct vfs *vfs;
+    struct vfs_export *export;
+    enum vfs_protocol protocol;
+    struct vfs_user user;       /* squashed */
+    bool is_root;               /* uid 0 after squashing: passes permission checks as POSIX has it */
+    uint64_t owner;             /* the open or lock owner in state for conflict checks; 0: anonymous */
+    struct store_ticket ticket; /* what must be durable before the reply; starts at {0, 0} */
+    uint64_t event_source; /* told to listeners, so that a watcher can leave out its own changes; 0: none */
+};
+
+/* Checks host, protocol, security flavour (one enum vfs_security bit) and squashes USER: ERR_ACCES (host or
+ * protocol), ERR_WRONGSEC. Called for every operation, so that a reload takes effect at once. */
+enum err vfs_context_init(struct vfs_context *context, struct vfs *vfs, struct vfs_export *export,
+                          enum vfs_protocol protocol, unsigned security, const struct net_address *peer,
+                          const struct vfs_user *user) ERR_MUST_CHECK;
+/* The host part alone (MOUNT, EXPORT listings). */
+bool vfs_export_allows_host(const struct vfs_export *export, const struct net_address *peer);
+
+/* ---- file handles: export, inode, generation, keyed MAC; survive restarts ---- */
+
+enum { VFS_HANDLE_SIZE = 32 };
+void vfs_handle_encode(struct vfs *vfs, const struct vfs_export *export, const struct inode *inode,
+                       uint8_t handle[VFS_HANDLE_SIZE]);
+/* ERR_BADHANDLE when it was not made here; ERR_STALE when export or inode are gone. *INODE_R has a reference.
+ */
+enum err vfs_handle_decode(struct vfs *vfs, const uint8_t *handle, size_t length,
+                           struct vfs_export **export_r, struct inode **inode_r) ERR_MUST_CHECK;
+
+struct inode *vfs_ref(struct inode *inode);
+void vfs_unref(struct inode **inode);
+enum err vfs_root(struct vfs_context *context, struct inode **root_r) ERR_MUST_CHECK;
+
+/* ---- attributes ---- */
+
+/* A snapshot for replies. */
+void vfs_getattr(struct inode *inode, struct inode_attr *attr_r);
+
+enum vfs_time_how { VFS_TIME_KEEP, VFS_TIME_NOW, VFS_TIME_SET };
+enum vfs_set_bits {
+    VFS_SET_MODE = 1,
+    VFS_SET_UID = 2,
+    VFS_SET_GID = 4,
+    VFS_SET_SIZE = 8,
+    VFS_SET_DOS_ATTRIBUTES = 16,
+    VFS_SET_BTIME = 32
+};
+struct vfs_setattr {
+    unsigned set; /* enum vfs_set_bits */
+    uint32_t mode, uid, gid;
+    uint64_t size;
+    uint32_t dos_attributes;
+    enum vfs_time_how atime_how, mtime_how;
+    struct timestamp atime, mtime, btime;
+};
+/* All or nothing, with POSIX's rules: owner or root for mode and times, root for uid, owner for a gid of his
+ * groups, set-id bits cleared when others change or write, sticky and set-gid rules, write permission (or the
+ * owner, or WRITABLE_HANDLE: an open for writing) for size and times "now". GUARD (may be NULL): ERR_NOT_SYNC
+ * when ctime differs (RFC 1813 3.3.2). ERR_DELAY when another's caching grant has to be broken first. */
+enum err vfs_setattr(struct vfs_context *context, struct inode *inode, const struct vfs_setattr *set,
+                     const struct timestamp *guard, bool writable_handle) ERR_MUST_CHECK;
+
+/* Bits of access; front-ends map theirs to these. */
+enum vfs_access {
+    VFS_ACCESS_READ = 1,     /* data, or list a directory */
+    VFS_ACCESS_WRITE = 2,    /* data, or add entries */
+    VFS_ACCESS_EXECUTE = 4,  /* or traverse */
+    VFS_ACCESS_DELETE = 8,   /* remove entries of a directory */
+    VFS_ACCESS_SETATTR = 16, /* owner's rights */
+};
+/* The part of WANTED that the user has. Read-only exports and directories' meaning of bits are in it. */
+unsigned vfs_access(struct vfs_context *context, struct inode *inode, unsigned wanted);
+
+/* ---- names ---- */
+
+/* NAME is 1..255 bytes without '/' and NUL, not "." or "..": ERR_INVAL (empty), ERR_NAMETOOLONG, ERR_BADNAME
+ * come from here. For NFSv3, vfs_lookup itself takes "." and "..". */
+enum err vfs_lookup(struct vfs_context *context, struct inode *dir, struct store_name name,
+                    struct inode **inode_r) ERR_MUST_CHECK;
+/* Case-insensitive; NAME_R (STORE_NAME_MAX bytes) gets the stored name. */
+enum err vfs_lookup_folded(struct vfs_context *context, struct inode *dir, struct store_name name,
+                           struct inode **inode_r, uint8_t *name_r, size_t *length_r) ERR_MUST_CHECK;
+/* The parent of a directory; of the root: the root. */
+enum err vfs_parent(struct vfs_context *context, struct inode *dir, struct inode **parent_r) ERR_MUST_CHECK;
+
+enum vfs_create_how {
+    VFS_CREATE_UNCHECKED, /* an existing regular file is opened (and truncated when SET has size 0) */
+    VFS_CREATE_GUARDED,   /* ERR_EXIST */
+    VFS_CREATE_EXCLUSIVE  /* ERR_EXIST unless the one there was made with the same VERIFIER */
+};
+struct vfs_create {
+    enum inode_type type;    /* anything but INODE_STREAM */
+    enum vfs_create_how how; /* files only; others are GUARDED */
+    uint8_t verifier[8];     /* EXCLUSIVE: kept with the file until its times are set */
+    struct vfs_setattr set;  /* initial attributes; the mode given is used as it is (clients apply umask) */
+    uint32_t device_major, device_minor;
+    const uint8_t *target; /* symbolic links */
+    size_t target_length;
+};
+enum err vfs_create(struct vfs_context *context, struct inode *dir, struct store_name name,
+                    const struct vfs_create *create, struct inode **inode_r, bool *created_r) ERR_MUST_CHECK;
+enum err vfs_link(struct vfs_context *context, struct inode *inode, struct inode *dir,
+                  struct store_name name) ERR_MUST_CHECK;
+
+enum vfs_remove_what { VFS_REMOVE_NOT_DIRECTORY, VFS_REMOVE_DIRECTORY, VFS_REMOVE_ANY };
+enum err vfs_remove(struct vfs_context *context, struct inode *dir, struct store_name name,
+                    enum vfs_remove_what what) ERR_MUST_CHECK;
+/* POSIX rename: what is at the target goes, in the same step. NO_REPLACE: ERR_EXIST then (SMB). */
+enum err vfs_rename(struct vfs_context *context, struct inode *from_dir, struct store_name from,
+                    struct inode *to_dir, struct store_name to, bool no_replace) ERR_MUST_CHECK;
+enum err vfs_readlink(struct vfs_context *context, struct inode *inode, uint8_t target[STORE_SYMLINK_MAX],
+                      size_t *length_r) ERR_MUST_CHECK;
+
+struct vfs_dirent {
+    uint64_t cookie;
+    uint64_t ino;
+    struct store_name name;
+    struct inode
+        *inode; /* when asked for; NULL when it can't be had. No reference: good during the call only */
+};
+/* Lists behind COOKIE (0: from the start), "." and ".." left out. EACH returns false to stop (the entry was
+ * not taken). The directory needs read permission; inodes of entries are fetched when WITH_INODES. */
+enum err vfs_readdir(struct vfs_context *context, struct inode *dir, uint64_t cookie, bool with_inodes,
+                     bool (*each)(void *data, const struct vfs_dirent *entry), void *data,
+                     bool *end_r) ERR_MUST_CHECK;
+
+/* ---- data ---- */
+
+/* Whose permission is checked: NFSv3 and special stateids check the file's mode at each call (an owner may
+ * always read and write what he could open); an open handle was checked when it was opened. */
+enum vfs_io_right { VFS_IO_CHECK_MODE, VFS_IO_OPEN_HANDLE };
+
+struct vfs_read {
+    struct store_read store; /* in: inode, offset, length, buffer, done; out: got, eof */
+};
+/* ERR_OK: done, no callback. ERR_WAIT: read->store.done follows. */
+enum err vfs_read(struct vfs_context *context, struct vfs_read *read, enum vfs_io_right right) ERR_MUST_CHECK;
+
+struct vfs_write {
+    struct store_write store; /* in: inode, offset, data, done */
+};
+/* As store_write; afterwards (ERR_OK or DONE) merge inode_ticket() into the request's ticket for a stable
+ * write. Clears set-id bits as POSIX says. */
+enum err vfs_write(struct vfs_context *context, struct vfs_write *write,
+                   enum vfs_io_right right) ERR_MUST_CHECK;
+/* Adds to the context's ticket all of INODE's data and metadata (COMMIT, FLUSH, stable writes). */
+enum err vfs_commit(struct vfs_context *context, struct inode *inode) ERR_MUST_CHECK;
+enum err vfs_allocate(struct vfs_context *context, struct inode *inode, uint64_t offset, uint64_t length,
+                      bool keep_size, enum vfs_io_right right) ERR_MUST_CHECK;
+enum err vfs_deallocate(struct vfs_context *context, struct inode *inode, uint64_t offset, uint64_t length,
+                        enum vfs_io_right right) ERR_MUST_CHECK;
+enum err vfs_seek(struct vfs_context *context, struct inode *inode, uint64_t offset, enum store_seek what,
+                  uint64_t *offset_r) ERR_MUST_CHECK;
+enum err vfs_clone(struct vfs_context *context, struct inode *source, uint64_t source_offset,
+                   struct inode *target, uint64_t target_offset, uint64_t length) ERR_MUST_CHECK;
+
+/* ---- extended attributes (namespace "user."; NAME without the prefix) ---- */
+
+enum err vfs_xattr_get(struct vfs_context *context, struct inode *inode, struct store_name name,
+                       const uint8_t **value_r, size_t *length_r) ERR_MUST_CHECK;
+enum err vfs_xattr_set(struct vfs_context *context, struct inode *inode, struct store_name name,
+                       const void *value, size_t length, enum xattr_how how) ERR_MUST_CHECK;
+enum err vfs_xattr_remove(struct vfs_context *context, struct inode *inode,
+                          struct store_name name) ERR_MUST_CHECK;
+enum err vfs_xattr_list(struct vfs_context *context, struct inode *inode, struct store_name after,
+                        bool (*each)(void *data, struct store_name name, size_t value_length),
+                        void *data) ERR_MUST_CHECK;
+
+/* ---- durability ---- */
+
+/* Waits for CONTEXT's ticket: ERR_OK when it is durable already (or the export is `sync = no`). ERR_WAIT:
+ * WAITER's done follows. */
+enum err vfs_durable(struct vfs_context *context, struct store_waiter *waiter) ERR_MUST_CHECK;
+
+/* ---- space ---- */
+
+struct vfs_space {
+    uint64_t total_bytes, free_bytes, available_bytes;
+    uint64_t total_files, free_files, available_files;
+};
+void vfs_space(struct vfs_context *context, struct vfs_space *space_r);
+
+/* ---- change notification, inside the process ---- */
+
+enum vfs_event_kind {
+    VFS_EVENT_CREATED = 1,    /* dir, name, inode */
+    VFS_EVENT_REMOVED = 2,    /* dir, name, inode */
+    VFS_EVENT_RENAMED = 4,    /* dir, name -> other_dir, other_name */
+    VFS_EVENT_ATTRIBUTES = 8, /* inode */
+    VFS_EVENT_DATA = 16,      /* inode: written, truncated */
+    VFS_EVENT_XATTRS = 32,    /* inode */
+};
+struct vfs_event {
+    enum vfs_event_kind kind;
+    struct inode *inode;
+    struct inode *dir, *other_dir;
+    struct store_name name, other_name;
+    uint64_t source; /* the context's event_source */
+};
+/* Told of every change, after it was made, within the call that made it: it may only take notes. */
+struct vfs_listener {
+    unsigned kinds; /* enum vfs_event_kind bits */
+    void (*event)(struct vfs_listener *listener, const struct vfs_event *event);
+    struct list link; /* private */
+};
+void vfs_listener_add(struct vfs *vfs, struct vfs_listener *listener);
+void vfs_listener_remove(struct vfs_listener *listener);
+
+#endif
