@@ -32,8 +32,9 @@ struct bufpart {
     size_t length;
 };
 
-/* Bytes in buffers now, and kept for reuse (metrics, leak checks of tests). */
+/* Bytes in buffers that somebody holds, and in those kept for reuse (metrics, leak checks of tests). */
 size_t buf_bytes_in_use(void);
+size_t buf_bytes_kept(void);
 /* Frees what is kept for reuse. */
 void buf_pool_drain(void);
 

@@ -28,11 +28,13 @@ struct loop_job {
 /* A one-shot or repeating timer. Zero it, set CALLBACK, then start it. */
 struct loop_timer {
     void (*callback)(struct loop_timer *timer);
-    struct loop *loop;    /* private */
-    void *implementation; /* private */
-    struct list link;     /* private */
-    uint64_t due_ms;      /* private */
-    uint64_t repeat_ms;   /* private */
+    struct loop *loop;           /* private; NULL while it is not running */
+    struct loop_timer *child;    /* private, like the rest: its place in the loop's heap */
+    struct loop_timer *sibling;  /* the next child of its parent */
+    struct loop_timer *previous; /* the sibling before, or the parent */
+    uint64_t due_ms;
+    uint64_t repeat_ms;
+    uint64_t order; /* of starting, among those due at the same time */
 };
 
 /* Called at the end of every loop turn, before the loop waits for events. */
@@ -64,14 +66,17 @@ void loop_timer_stop(struct loop_timer *timer);
 
 void loop_hook_add(struct loop *loop, struct loop_hook *hook);
 void loop_hook_remove(struct loop_hook *hook);
-/* Makes sure that a turn ends soon even if no event comes: hooks run once more. */
+/* Makes sure that a turn ends soon even if no event comes: hooks run once more. On the loop's thread only;
+ * cheap, and as good called often as once. */
 void loop_wake(struct loop *loop);
 
 /* What a simulated loop puts in place of libuv. */
 struct loop_operations {
     enum err (*submit)(struct loop *loop, struct loop_job *job);
-    void (*timer_start)(struct loop *loop, struct loop_timer *timer);
-    void (*timer_stop)(struct loop *loop, struct loop_timer *timer);
+    /* Another timer than before is due first, or none; NULL when the implementation asks each turn. */
+    void (*timers_changed)(struct loop *loop);
+    void (*run)(struct loop *loop);  /* NULL: run_once until loop_stop */
+    void (*stop)(struct loop *loop); /* NULL with it */
     void (*run_once)(struct loop *loop, bool may_wait);
     void (*wake)(struct loop *loop);
     void (*close)(struct loop *loop);
@@ -80,7 +85,11 @@ struct loop_operations {
 enum err loop_open_with(const struct loop_operations *operations, void *data,
                         struct loop **loop_r) ERR_MUST_CHECK;
 void *loop_data(struct loop *loop);
-/* Runs all hooks: for implementations, at the end of a turn. */
+/* For implementations: runs all hooks (at the end of a turn); runs the timers that are due; says when the
+ * next is due (clock_monotonic_ms), false when there is none; forgets all timers. */
 void loop_run_hooks(struct loop *loop);
+void loop_run_timers(struct loop *loop);
+bool loop_next_timer(struct loop *loop, uint64_t *due_ms_r);
+void loop_forget_timers(struct loop *loop);
 
 #endif
