@@ -86,10 +86,11 @@ enum err loop_open_with(const struct loop_operations *operations, void *data,
                         struct loop **loop_r) ERR_MUST_CHECK;
 void *loop_data(struct loop *loop);
 /* For implementations: runs all hooks (at the end of a turn); runs the timers that are due; says when the
- * next is due (clock_monotonic_ms), false when there is none; forgets all timers. */
+ * next is due (clock_monotonic_ms), false when there is none; forgets all timers, or hooks. */
 void loop_run_hooks(struct loop *loop);
 void loop_run_timers(struct loop *loop);
 bool loop_next_timer(struct loop *loop, uint64_t *due_ms_r);
 void loop_forget_timers(struct loop *loop);
+void loop_forget_hooks(struct loop *loop);
 
 #endif

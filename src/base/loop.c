@@ -248,3 +248,9 @@ void loop_forget_timers(struct loop *loop)
         heap_remove(loop->first_timer);
     tell_change(loop);
 }
+
+void loop_forget_hooks(struct loop *loop)
+{
+    while (!list_is_empty(&loop->hooks))
+        list_remove(loop->hooks.next);
+}
