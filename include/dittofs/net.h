@@ -41,6 +41,7 @@ bool net_address_same_host(const struct net_address *a, const struct net_address
 struct net_listener;
 struct net_conn;
 
+/* A constant table: it must stay good as long as the connection. */
 struct net_conn_events {
     /* Where the next bytes go: at least one byte, up to *LENGTH_R. NULL pauses reading until
      * net_conn_resume_reading. Called just before each read. */
@@ -49,8 +50,8 @@ struct net_conn_events {
     void (*received)(struct net_conn *conn, void *owner, size_t length);
     /* Bytes queued for sending went below half of the limit, after net_conn_send returned them above it. */
     void (*drained)(struct net_conn *conn, void *owner);
-    /* The connection is gone, by the peer, an error or net_conn_close: the last call for it; the owner frees
-     * what it keeps. The pointer is bad after it. */
+    /* The connection is gone, by the peer or net_conn_close (ERR_OK), an error, or a stall (ERR_LIMIT): the
+     * last call for it; the owner frees what it keeps. The pointer is bad after it. */
     void (*closed)(struct net_conn *conn, void *owner, enum err why);
 };
 
@@ -70,8 +71,9 @@ uint16_t net_listener_port(const struct net_listener *listener);
 /* Stops accepting; connections live on. Sets the pointer to NULL. */
 void net_listener_close(struct net_listener **listener);
 
-/* Connects out (callbacks to clients, rpcbind). CONNECTED is called once with ERR_OK, after which the events
- * come, or with the failure, after which nothing does. LOCAL_PRIVILEGED tries a source port below 1024. */
+/* Connects out (callbacks to clients, rpcbind). After ERR_OK, CONNECTED is called once: with ERR_OK, after
+ * which the events come, or with the failure (ERR_CANCELLED for net_conn_close), after which nothing does and
+ * the pointer is bad. LOCAL_PRIVILEGED tries a source port below 1024. */
 enum err net_connect(struct loop *loop, const struct net_address *address, bool local_privileged,
                      const struct net_conn_events *events, void *owner,
                      void (*connected)(struct net_conn *conn, void *owner, enum err err),
@@ -86,6 +88,8 @@ const struct net_address *net_conn_local(const struct net_conn *conn);
 /* Sends PARTS in order behind what is queued; written at the end of the turn, together with what else was
  * sent in it, by one writev where possible. After a failure the connection closes by itself. */
 void net_conn_send(struct net_conn *conn, const struct bufpart *parts, int count);
+/* Writes what is queued now, for an owner that works off a batch outside of `received`. */
+void net_conn_flush(struct net_conn *conn);
 bool net_conn_is_congested(const struct net_conn *conn);
 size_t net_conn_queued_bytes(const struct net_conn *conn);
 void net_conn_resume_reading(struct net_conn *conn);
@@ -95,16 +99,18 @@ void net_conn_close(struct net_conn *conn, bool drain);
 /* ---- datagrams ---- */
 
 struct net_datagram;
-/* Binds; RECEIVED gets each datagram (its bytes are good during the call only). */
+/* Binds; RECEIVED gets each datagram (its bytes are good during the call only) and the address of ours that
+ * it was sent TO. */
 enum err net_datagram_open(struct loop *loop, const struct net_address *address,
                            void (*received)(struct net_datagram *datagram, void *data,
-                                            const struct net_address *from, const uint8_t *bytes,
-                                            size_t length),
+                                            const struct net_address *from, const struct net_address *to,
+                                            const uint8_t *bytes, size_t length),
                            void *data, struct net_datagram **datagram_r) ERR_MUST_CHECK;
 uint16_t net_datagram_port(const struct net_datagram *datagram);
-/* Sends a copy of BYTES; what the system won't take is dropped, as datagrams are. */
-void net_datagram_send(struct net_datagram *datagram, const struct net_address *to, const void *bytes,
-                       size_t length);
+/* Sends a copy of BYTES, from the host of FROM unless that is NULL; what the system won't take is dropped, as
+ * datagrams are. */
+void net_datagram_send(struct net_datagram *datagram, const struct net_address *to,
+                       const struct net_address *from, const void *bytes, size_t length);
 void net_datagram_close(struct net_datagram **datagram);
 
 #endif
