@@ -1,0 +1,128 @@
+/*
+ * grant.h - caching grants: what a client may keep to itself until it is told otherwise. NFSv4 delegations
+ * (of files and directories), SMB oplocks and SMB leases are the same thing with different wire forms.
+ *
+ * A grant gives a client, known by a key (an SMB lease key; an NFS client id), kinds of caching on a file:
+ *   NFSv4 read delegation READ; write delegation READ|WRITE; directory delegation READ on a directory;
+ *   SMB leases any of "", R, RH, RW, RWH; level II oplock READ, exclusive READ|WRITE, batch
+ * READ|WRITE|HANDLE. WRITE is exclusive: it needs that nobody else has a grant or an open. Operations of
+ * others take kinds away:
+ *
+ *   GRANTED -conflict-> BREAKING (the holder is told by `breaking`, time runs) -grant_acknowledge,
+ * grant_return-> GRANTED with less, or gone; BREAKING -time over-> gone (`revoked`; the stateid answers
+ * ERR_DELEG_REVOKED)
+ *
+ * Delegations differ from leases (grant_spec.delegation): they also go when somebody opens for writing or
+ * changes attributes, and every break of them is waited for; a lease that loses READ alone is down at once.
+ * Who is in the way waits with a grant_waiter: all breaks that it caused must be over. A holder that is
+ * expired is dropped at once.
+ */
+#ifndef DITTOFS_GRANT_H
+#define DITTOFS_GRANT_H
+
+#include "dittofs/open.h"
+
+struct grant;
+
+enum grant_kind { GRANT_READ = 1, GRANT_WRITE = 2, GRANT_HANDLE = 4 };
+
+enum { GRANT_KEY_MAX = 32 };
+
+enum grant_status {
+    GRANT_GRANTED,  /* all is quiet */
+    GRANT_BREAKING, /* the holder was told to go down to grant_break_to() and has not answered */
+    GRANT_ENDED     /* only inside callbacks */
+};
+
+struct grant_operations {
+    /* From the loop: tell the holder to go down to TO (enum grant_kind bits; 0: return it). When ACKNOWLEDGE
+     * is false no answer is awaited and the grant is down already. Also called when a further conflict needs
+     * less than was asked for before. */
+    void (*breaking)(struct grant *grant, unsigned to, bool acknowledge);
+    /* The grant ends without the holder's doing (time over, client gone, administrator): free only. May be
+     * NULL. */
+    void (*gone)(struct grant *grant, void *user);
+};
+
+struct grant_spec {
+    struct state_file *file;
+    struct client *client;
+    const void
+        *key; /* 1..GRANT_KEY_MAX bytes, copied; holders with equal keys and clients don't break each other */
+    size_t key_length;
+    unsigned kinds;  /* enum grant_kind bits */
+    bool delegation; /* see above */
+    bool reclaim;
+    const struct grant_operations *operations;
+    void *user;
+};
+/* ERR_AGAIN: it conflicts with others' opens or grants, or the file's grants were broken lately (damping);
+ * ERR_GRACE etc. as open_add; ERR_LIMIT, ERR_NOMEM. */
+enum err grant_add(const struct grant_spec *spec, struct grant **grant_r) ERR_MUST_CHECK;
+struct grant *grant_find(const struct state_file *file, const struct client *client, const void *key,
+                         size_t key_length);
+/* More kinds for a quiet grant: ERR_AGAIN as above. The epoch grows. */
+enum err grant_upgrade(struct grant *grant, unsigned kinds) ERR_MUST_CHECK;
+/* The holder's answer to a break: it keeps KINDS. ERR_INVAL when that is more than it was told to, ERR_NOENT
+ * when no break is under way. With no kinds left the grant stays (an SMB lease) until returned. */
+enum err grant_acknowledge(struct grant *grant, unsigned kinds) ERR_MUST_CHECK;
+/* The holder gives it back, at any time. `gone` is not called. */
+void grant_return(struct grant *grant);
+/* Takes it away: `gone`, and the stateid answers ERR_DELEG_REVOKED until freed (stateid_free). */
+void grant_revoke(struct grant *grant);
+
+/* ---- conflicts ---- */
+
+/* What somebody wants to do. grant.c has the table of what others' grants may keep beside it. */
+enum grant_operation {
+    GRANT_OP_READ,       /* open for reading, read, ask for attributes that a writer may have changed */
+    GRANT_OP_OPEN_WRITE, /* open for writing */
+    GRANT_OP_WRITE,      /* change data or size; open with truncation */
+    GRANT_OP_LOCK,       /* set a byte range */
+    GRANT_OP_SETATTR,    /* change other attributes */
+    GRANT_OP_NAMES,      /* remove, rename, link, delete on close */
+    GRANT_OP_SHARE,      /* open against a share mode that a cached handle may be the reason of */
+    GRANT_OP_DIRECTORY   /* change the entries of a directory */
+};
+/* The kinds that another's grant may keep beside OPERATION. */
+unsigned grant_compatible(enum grant_operation operation, bool delegation);
+
+struct grant_waiter {
+    /* Once, from the loop, when nothing is in the way any more. ERR_OK. Conflicts may have arisen anew: ask
+     * again. */
+    void (*done)(struct grant_waiter *waiter, enum err err);
+    struct list link;        /* private */
+    struct state_file *file; /* private */
+    unsigned operation;      /* private, as the rest */
+    uint8_t key[GRANT_KEY_MAX];
+    uint64_t client;
+    uint32_t key_length;
+};
+/* Breaks all grants of FILE (may be NULL) that OPERATION is in conflict with, beside those of CLIENT with KEY
+ * (CLIENT NULL: everybody's are broken; KEY NULL: all of CLIENT's are fine). ERR_OK: nothing to wait for.
+ * ERR_WAIT: DONE follows; with WAITER NULL the breaks are begun and ERR_DELAY is answered. */
+enum err grant_break(struct state_file *file, enum grant_operation operation, const struct client *client,
+                     const void *key, size_t key_length, struct grant_waiter *waiter) ERR_MUST_CHECK;
+/* Would grant_break find something to break? Changes nothing. */
+bool grant_conflicts(struct state_file *file, enum grant_operation operation, const struct client *client,
+                     const void *key, size_t key_length);
+void grant_wait_cancel(struct grant_waiter *waiter);
+
+/* ---- what it is ---- */
+
+enum grant_status grant_status(const struct grant *grant);
+unsigned grant_kinds(const struct grant *grant);
+unsigned grant_break_to(const struct grant *grant);
+/* Grows by one with every change of kinds (SMB 2 lease epoch). */
+uint16_t grant_epoch(const struct grant *grant);
+struct client *grant_client(const struct grant *grant);
+struct state_file *grant_file(const struct grant *grant);
+const uint8_t *grant_key(const struct grant *grant, size_t *length_r);
+void *grant_user(const struct grant *grant);
+struct stateid grant_stateid(const struct grant *grant);
+struct stateid grant_stateid_next(struct grant *grant);
+/* Walk: start with NULL. */
+struct grant *grant_next_of_file(const struct state_file *file, const struct grant *at);
+struct grant *grant_next_of_client(const struct client *client, const struct grant *at);
+
+#endif
