@@ -1,0 +1,315 @@
+/*
+ * test_err.c - every cell of the list of errors, against the protocols' own names for them.
+ *
+ * The values below are those of the specifications, written down a second time on purpose: a slip in the
+ * list shows here.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "dittofs/err.h"
+#include <errno.h>
+#include <string.h>
+
+/* RFC 1813 2.6 */
+enum nfs3 {
+    NFS3_OK = 0,
+    NFS3_PERM = 1,
+    NFS3_NOENT = 2,
+    NFS3_IO = 5,
+    NFS3_NXIO = 6,
+    NFS3_ACCES = 13,
+    NFS3_EXIST = 17,
+    NFS3_XDEV = 18,
+    NFS3_NOTDIR = 20,
+    NFS3_ISDIR = 21,
+    NFS3_INVAL = 22,
+    NFS3_FBIG = 27,
+    NFS3_NOSPC = 28,
+    NFS3_ROFS = 30,
+    NFS3_MLINK = 31,
+    NFS3_NAMETOOLONG = 63,
+    NFS3_NOTEMPTY = 66,
+    NFS3_DQUOT = 69,
+    NFS3_STALE = 70,
+    NFS3_BADHANDLE = 10001,
+    NFS3_NOT_SYNC = 10002,
+    NFS3_BAD_COOKIE = 10003,
+    NFS3_NOTSUPP = 10004,
+    NFS3_TOOSMALL = 10005,
+    NFS3_SERVERFAULT = 10006,
+    NFS3_BADTYPE = 10007,
+    NFS3_JUKEBOX = 10008,
+};
+
+/* RFC 7530 13.1, RFC 8881 15.1, RFC 7862 11, RFC 8276 8.5 */
+enum nfs4 {
+    NFS4_OK = 0,
+    NFS4_PERM = 1,
+    NFS4_NOENT = 2,
+    NFS4_IO = 5,
+    NFS4_NXIO = 6,
+    NFS4_ACCESS = 13,
+    NFS4_EXIST = 17,
+    NFS4_XDEV = 18,
+    NFS4_NOTDIR = 20,
+    NFS4_ISDIR = 21,
+    NFS4_INVAL = 22,
+    NFS4_FBIG = 27,
+    NFS4_NOSPC = 28,
+    NFS4_ROFS = 30,
+    NFS4_MLINK = 31,
+    NFS4_NAMETOOLONG = 63,
+    NFS4_NOTEMPTY = 66,
+    NFS4_DQUOT = 69,
+    NFS4_STALE = 70,
+    NFS4_BADHANDLE = 10001,
+    NFS4_BAD_COOKIE = 10003,
+    NFS4_NOTSUPP = 10004,
+    NFS4_TOOSMALL = 10005,
+    NFS4_SERVERFAULT = 10006,
+    NFS4_BADTYPE = 10007,
+    NFS4_DELAY = 10008,
+    NFS4_DENIED = 10010,
+    NFS4_EXPIRED = 10011,
+    NFS4_LOCKED = 10012,
+    NFS4_GRACE = 10013,
+    NFS4_SHARE_DENIED = 10015,
+    NFS4_WRONGSEC = 10016,
+    NFS4_CLID_INUSE = 10017,
+    NFS4_RESOURCE = 10018,
+    NFS4_STALE_CLIENTID = 10022,
+    NFS4_STALE_STATEID = 10023,
+    NFS4_OLD_STATEID = 10024,
+    NFS4_BAD_STATEID = 10025,
+    NFS4_BAD_SEQID = 10026,
+    NFS4_NOT_SAME = 10027,
+    NFS4_LOCK_RANGE = 10028,
+    NFS4_SYMLINK = 10029,
+    NFS4_NO_GRACE = 10033,
+    NFS4_RECLAIM_BAD = 10034,
+    NFS4_BADXDR = 10036,
+    NFS4_LOCKS_HELD = 10037,
+    NFS4_OPENMODE = 10038,
+    NFS4_BADCHAR = 10040,
+    NFS4_BADNAME = 10041,
+    NFS4_DEADLOCK = 10045,
+    NFS4_ADMIN_REVOKED = 10047,
+    NFS4_NOT_ONLY_OP = 10081,
+    NFS4_WRONG_TYPE = 10083,
+    NFS4_DELEG_REVOKED = 10087,
+    NFS4_PARTNER_NO_AUTH = 10089,
+    NFS4_UNION_NOTSUPP = 10090,
+    NFS4_OFFLOAD_DENIED = 10091,
+    NFS4_NOXATTR = 10095,
+    NFS4_XATTR2BIG = 10096,
+};
+
+/* MS-ERREF 2.3.1 */
+#define NT_SUCCESS                 0x00000000u
+#define NT_INVALID_HANDLE          0xC0000008u
+#define NT_INVALID_PARAMETER       0xC000000Du
+#define NT_END_OF_FILE             0xC0000011u
+#define NT_ACCESS_DENIED           0xC0000022u
+#define NT_BUFFER_TOO_SMALL        0xC0000023u
+#define NT_OBJECT_NAME_INVALID     0xC0000033u
+#define NT_OBJECT_NAME_NOT_FOUND   0xC0000034u
+#define NT_OBJECT_NAME_COLLISION   0xC0000035u
+#define NT_OBJECT_PATH_NOT_FOUND   0xC000003Au
+#define NT_CRC_ERROR               0xC000003Fu
+#define NT_SHARING_VIOLATION       0xC0000043u
+#define NT_EA_TOO_LARGE            0xC0000050u
+#define NT_FILE_LOCK_CONFLICT      0xC0000054u
+#define NT_LOCK_NOT_GRANTED        0xC0000055u
+#define NT_DELETE_PENDING          0xC0000056u
+#define NT_RANGE_NOT_LOCKED        0xC000007Eu
+#define NT_DISK_FULL               0xC000007Fu
+#define NT_INSUFFICIENT_RESOURCES  0xC000009Au
+#define NT_MEDIA_WRITE_PROTECTED   0xC00000A2u
+#define NT_FILE_IS_A_DIRECTORY     0xC00000BAu
+#define NT_NOT_SUPPORTED           0xC00000BBu
+#define NT_NOT_SAME_DEVICE         0xC00000D4u
+#define NT_INTERNAL_ERROR          0xC00000E5u
+#define NT_DIRECTORY_NOT_EMPTY     0xC0000101u
+#define NT_NOT_A_DIRECTORY         0xC0000103u
+#define NT_NAME_TOO_LONG           0xC0000106u
+#define NT_CANCELLED               0xC0000120u
+#define NT_FILE_CLOSED             0xC0000128u
+#define NT_IO_DEVICE_ERROR         0xC0000185u
+#define NT_POSSIBLE_DEADLOCK       0xC0000194u
+#define NT_USER_SESSION_DELETED    0xC0000203u
+#define NT_CONNECTION_DISCONNECTED 0xC000020Cu
+#define NT_RETRY                   0xC000022Du
+#define NT_TOO_MANY_LINKS          0xC0000265u
+#define NT_NO_MATCH                0xC0000272u
+#define NT_FILE_TOO_LARGE          0xC0000904u
+
+static const struct {
+    enum err err;
+    uint32_t nfs3;
+    uint32_t nfs4;
+    uint32_t ntstatus;
+} rows[] = {
+    {ERR_OK, NFS3_OK, NFS4_OK, NT_SUCCESS},
+    {ERR_PERM, NFS3_PERM, NFS4_PERM, NT_ACCESS_DENIED},
+    {ERR_NOENT, NFS3_NOENT, NFS4_NOENT, NT_OBJECT_NAME_NOT_FOUND},
+    {ERR_NOPATH, NFS3_NOENT, NFS4_NOENT, NT_OBJECT_PATH_NOT_FOUND},
+    {ERR_IO, NFS3_IO, NFS4_IO, NT_IO_DEVICE_ERROR},
+    {ERR_NXIO, NFS3_NXIO, NFS4_NXIO, NT_END_OF_FILE},
+    {ERR_ACCES, NFS3_ACCES, NFS4_ACCESS, NT_ACCESS_DENIED},
+    {ERR_EXIST, NFS3_EXIST, NFS4_EXIST, NT_OBJECT_NAME_COLLISION},
+    {ERR_XDEV, NFS3_XDEV, NFS4_XDEV, NT_NOT_SAME_DEVICE},
+    {ERR_NOTDIR, NFS3_NOTDIR, NFS4_NOTDIR, NT_NOT_A_DIRECTORY},
+    {ERR_ISDIR, NFS3_ISDIR, NFS4_ISDIR, NT_FILE_IS_A_DIRECTORY},
+    {ERR_INVAL, NFS3_INVAL, NFS4_INVAL, NT_INVALID_PARAMETER},
+    {ERR_FBIG, NFS3_FBIG, NFS4_FBIG, NT_FILE_TOO_LARGE},
+    {ERR_NOSPC, NFS3_NOSPC, NFS4_NOSPC, NT_DISK_FULL},
+    {ERR_ROFS, NFS3_ROFS, NFS4_ROFS, NT_MEDIA_WRITE_PROTECTED},
+    {ERR_MLINK, NFS3_MLINK, NFS4_MLINK, NT_TOO_MANY_LINKS},
+    {ERR_NAMETOOLONG, NFS3_NAMETOOLONG, NFS4_NAMETOOLONG, NT_NAME_TOO_LONG},
+    {ERR_NOTEMPTY, NFS3_NOTEMPTY, NFS4_NOTEMPTY, NT_DIRECTORY_NOT_EMPTY},
+    {ERR_DQUOT, NFS3_DQUOT, NFS4_DQUOT, NT_DISK_FULL},
+    {ERR_STALE, NFS3_STALE, NFS4_STALE, NT_FILE_CLOSED},
+    {ERR_BADHANDLE, NFS3_BADHANDLE, NFS4_BADHANDLE, NT_INVALID_HANDLE},
+    {ERR_NOT_SYNC, NFS3_NOT_SYNC, NFS4_NOT_SAME, NT_INVALID_PARAMETER},
+    {ERR_BADCOOKIE, NFS3_BAD_COOKIE, NFS4_BAD_COOKIE, NT_INVALID_PARAMETER},
+    {ERR_NOTSUPP, NFS3_NOTSUPP, NFS4_NOTSUPP, NT_NOT_SUPPORTED},
+    {ERR_TOOSMALL, NFS3_TOOSMALL, NFS4_TOOSMALL, NT_BUFFER_TOO_SMALL},
+    {ERR_SERVERFAULT, NFS3_SERVERFAULT, NFS4_SERVERFAULT, NT_INTERNAL_ERROR},
+    {ERR_BADTYPE, NFS3_BADTYPE, NFS4_BADTYPE, NT_INVALID_PARAMETER},
+    {ERR_DELAY, NFS3_JUKEBOX, NFS4_DELAY, NT_RETRY},
+    {ERR_SYMLINK, NFS3_INVAL, NFS4_SYMLINK, NT_INVALID_PARAMETER},
+    {ERR_WRONGTYPE, NFS3_INVAL, NFS4_WRONG_TYPE, NT_INVALID_PARAMETER},
+    {ERR_BADNAME, NFS3_ACCES, NFS4_BADNAME, NT_OBJECT_NAME_INVALID},
+    {ERR_BADCHAR, NFS3_INVAL, NFS4_BADCHAR, NT_OBJECT_NAME_INVALID},
+    {ERR_WRONGSEC, NFS3_ACCES, NFS4_WRONGSEC, NT_ACCESS_DENIED},
+    {ERR_LOCKED, NFS3_JUKEBOX, NFS4_LOCKED, NT_FILE_LOCK_CONFLICT},
+    {ERR_DENIED, NFS3_JUKEBOX, NFS4_DENIED, NT_LOCK_NOT_GRANTED},
+    {ERR_SHARE_DENIED, NFS3_JUKEBOX, NFS4_SHARE_DENIED, NT_SHARING_VIOLATION},
+    {ERR_OPENMODE, NFS3_ACCES, NFS4_OPENMODE, NT_ACCESS_DENIED},
+    {ERR_GRACE, NFS3_JUKEBOX, NFS4_GRACE, NT_RETRY},
+    {ERR_NO_GRACE, NFS3_SERVERFAULT, NFS4_NO_GRACE, NT_INTERNAL_ERROR},
+    {ERR_RECLAIM_BAD, NFS3_SERVERFAULT, NFS4_RECLAIM_BAD, NT_INTERNAL_ERROR},
+    {ERR_EXPIRED, NFS3_STALE, NFS4_EXPIRED, NT_FILE_CLOSED},
+    {ERR_DEADLOCK, NFS3_JUKEBOX, NFS4_DEADLOCK, NT_POSSIBLE_DEADLOCK},
+    {ERR_LOCK_RANGE, NFS3_INVAL, NFS4_LOCK_RANGE, NT_RANGE_NOT_LOCKED},
+    {ERR_LOCKS_HELD, NFS3_JUKEBOX, NFS4_LOCKS_HELD, NT_FILE_LOCK_CONFLICT},
+    {ERR_BAD_STATEID, NFS3_INVAL, NFS4_BAD_STATEID, NT_INVALID_HANDLE},
+    {ERR_OLD_STATEID, NFS3_INVAL, NFS4_OLD_STATEID, NT_INVALID_HANDLE},
+    {ERR_STALE_STATEID, NFS3_INVAL, NFS4_STALE_STATEID, NT_INVALID_HANDLE},
+    {ERR_STALE_CLIENTID, NFS3_INVAL, NFS4_STALE_CLIENTID, NT_USER_SESSION_DELETED},
+    {ERR_CLID_INUSE, NFS3_INVAL, NFS4_CLID_INUSE, NT_ACCESS_DENIED},
+    {ERR_BAD_SEQID, NFS3_INVAL, NFS4_BAD_SEQID, NT_INVALID_PARAMETER},
+    {ERR_ADMIN_REVOKED, NFS3_INVAL, NFS4_ADMIN_REVOKED, NT_FILE_CLOSED},
+    {ERR_DELEG_REVOKED, NFS3_INVAL, NFS4_DELEG_REVOKED, NT_FILE_CLOSED},
+    {ERR_NOXATTR, NFS3_NOENT, NFS4_NOXATTR, NT_NO_MATCH},
+    {ERR_XATTR2BIG, NFS3_FBIG, NFS4_XATTR2BIG, NT_EA_TOO_LARGE},
+    {ERR_DELETE_PENDING, NFS3_STALE, NFS4_STALE, NT_DELETE_PENDING},
+    {ERR_NOT_ONLY_OP, NFS3_INVAL, NFS4_NOT_ONLY_OP, NT_INVALID_PARAMETER},
+    {ERR_UNION_NOTSUPP, NFS3_NOTSUPP, NFS4_UNION_NOTSUPP, NT_NOT_SUPPORTED},
+    {ERR_OFFLOAD_DENIED, NFS3_NOTSUPP, NFS4_OFFLOAD_DENIED, NT_NOT_SUPPORTED},
+    {ERR_PARTNER_NO_AUTH, NFS3_ACCES, NFS4_PARTNER_NO_AUTH, NT_ACCESS_DENIED},
+    {ERR_BADXDR, NFS3_INVAL, NFS4_BADXDR, NT_INVALID_PARAMETER},
+    {ERR_NOMEM, NFS3_JUKEBOX, NFS4_DELAY, NT_INSUFFICIENT_RESOURCES},
+    {ERR_LIMIT, NFS3_JUKEBOX, NFS4_RESOURCE, NT_INSUFFICIENT_RESOURCES},
+    {ERR_CORRUPT, NFS3_IO, NFS4_IO, NT_CRC_ERROR},
+    {ERR_FAILED, NFS3_ROFS, NFS4_ROFS, NT_MEDIA_WRITE_PROTECTED},
+    {ERR_AGAIN, NFS3_JUKEBOX, NFS4_DELAY, NT_RETRY},
+    {ERR_CANCELLED, NFS3_SERVERFAULT, NFS4_SERVERFAULT, NT_CANCELLED},
+    {ERR_CONFIG, NFS3_SERVERFAULT, NFS4_SERVERFAULT, NT_INTERNAL_ERROR},
+    {ERR_TOO_NEW, NFS3_SERVERFAULT, NFS4_SERVERFAULT, NT_INTERNAL_ERROR},
+    {ERR_BUSY, NFS3_SERVERFAULT, NFS4_SERVERFAULT, NT_INTERNAL_ERROR},
+    {ERR_NETWORK, NFS3_SERVERFAULT, NFS4_SERVERFAULT, NT_CONNECTION_DISCONNECTED},
+    {ERR_WAIT, NFS3_SERVERFAULT, NFS4_SERVERFAULT, NT_INTERNAL_ERROR},
+};
+
+static void every_cell(void **state)
+{
+    (void)state;
+    assert_int_equal(sizeof rows / sizeof rows[0], ERR_COUNT);
+    for (unsigned i = 0; i < ERR_COUNT; i++) {
+        assert_int_equal(rows[i].err, i);
+        assert_int_equal(err_to_nfs3(rows[i].err), rows[i].nfs3);
+        assert_int_equal(err_to_nfs4(rows[i].err), rows[i].nfs4);
+        assert_int_equal(err_to_ntstatus(rows[i].err), rows[i].ntstatus);
+    }
+}
+
+static void every_name(void **state)
+{
+    (void)state;
+    assert_string_equal(err_name(ERR_OK), "OK");
+    assert_string_equal(err_name(ERR_NOENT), "NOENT");
+    assert_string_equal(err_text(ERR_NOENT), "no such file or directory");
+    for (unsigned i = 0; i < ERR_COUNT; i++) {
+        assert_true(strlen(err_name((enum err)i)) > 0);
+        assert_true(strlen(err_text((enum err)i)) > 0);
+        for (unsigned j = 0; j < i; j++)
+            assert_string_not_equal(err_name((enum err)i), err_name((enum err)j));
+    }
+}
+
+static void outside_of_the_list(void **state)
+{
+    static const enum err outside[] = {ERR_COUNT, (enum err)1000, (enum err) - 1};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+        assert_string_equal(err_name(outside[i]), "UNKNOWN");
+        assert_non_null(err_text(outside[i]));
+        assert_int_equal(err_to_nfs3(outside[i]), NFS3_SERVERFAULT);
+        assert_int_equal(err_to_nfs4(outside[i]), NFS4_SERVERFAULT);
+        assert_int_equal(err_to_ntstatus(outside[i]), NT_INTERNAL_ERROR);
+    }
+}
+
+static void errno_values(void **state)
+{
+    static const struct {
+        int value;
+        enum err err;
+    } cases[] = {
+        {0, ERR_OK},
+        {EPERM, ERR_PERM},
+        {ENOENT, ERR_NOENT},
+        {EIO, ERR_IO},
+        {EACCES, ERR_ACCES},
+        {EEXIST, ERR_EXIST},
+        {ENOTDIR, ERR_NOTDIR},
+        {EISDIR, ERR_ISDIR},
+        {EINVAL, ERR_INVAL},
+        {EFBIG, ERR_FBIG},
+        {ENOSPC, ERR_NOSPC},
+        {EROFS, ERR_ROFS},
+        {EDQUOT, ERR_DQUOT},
+        {ENOMEM, ERR_NOMEM},
+        {EAGAIN, ERR_AGAIN},
+        {EBUSY, ERR_BUSY},
+        {EMFILE, ERR_LIMIT},
+        {EOPNOTSUPP, ERR_NOTSUPP},
+        {ECONNRESET, ERR_NETWORK},
+        {EPIPE, ERR_NETWORK},
+        {EUCLEAN, ERR_IO},
+        {123456, ERR_IO},
+        {-1, ERR_IO},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(err_from_errno(cases[i].value), cases[i].err);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_cell),
+        cmocka_unit_test(every_name),
+        cmocka_unit_test(outside_of_the_list),
+        cmocka_unit_test(errno_values),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
