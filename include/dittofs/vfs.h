@@ -193,6 +193,7 @@ struct vfs_create {
     const uint8_t *target; /* symbolic links */
     size_t target_length;
 };
+/* *CREATED_R: the file is new, made by this call or, EXCLUSIVE, by the one that it repeats. */
 enum err vfs_create(struct vfs_context *context, struct inode *dir, struct store_name name,
                     const struct vfs_create *create, struct inode **inode_r, bool *created_r) ERR_MUST_CHECK;
 enum err vfs_link(struct vfs_context *context, struct inode *inode, struct inode *dir,
@@ -234,6 +235,10 @@ enum err vfs_read(struct vfs_context *context, struct vfs_read *read, enum vfs_i
 
 struct vfs_write {
     struct store_write store; /* in: inode, offset, data, done */
+    /* private: of a write that waits */
+    struct vfs *vfs;
+    uint64_t event_source;
+    void (*caller_done)(struct store_write *write, enum err err);
 };
 /* As store_write; afterwards (ERR_OK or DONE) merge inode_ticket() into the request's ticket for a stable
  * write. Clears set-id bits as POSIX says. */
