@@ -1,0 +1,47 @@
+/*
+ * nfs.h - the NFS front-ends: MOUNT versions 1 to 3 and NFS version 3 (RFC 1813) over rpc and vfs.
+ *
+ * All calls are on the loop thread. A front-end keeps nothing that a client relies on: file handles,
+ * cookies and verifiers come from vfs and survive a restart; the list of mounts is for `showmount` only.
+ */
+#ifndef DITTOFS_NFS_H
+#define DITTOFS_NFS_H
+
+#include "dittofs/err.h"
+#include "dittofs/rpc.h"
+#include "dittofs/vfs.h"
+#include <stdint.h>
+
+struct nfs_server;
+
+struct nfs_limits {
+    uint32_t mounts; /* entries of the mount list; the oldest goes when it is full; 0: 1024 */
+    uint64_t
+        read_bytes; /* of buffers that READs in flight wait with; more are answered JUKEBOX; 0: 256 MiB */
+};
+
+/* VFS stays the caller's. LIMITS may be NULL. */
+enum err nfs_server_open(struct vfs *vfs, const struct nfs_limits *limits,
+                         struct nfs_server **server_r) ERR_MUST_CHECK;
+/* Only when no call can come or is in flight any more: after the DONE of onc_server_shutdown. */
+void nfs_server_close(struct nfs_server **server);
+
+/* Registers NFS version 3 on SERVICE. The server must outlive the service. */
+enum err nfs_server_add_nfs3(struct nfs_server *server, struct onc_service *service) ERR_MUST_CHECK;
+/* Registers MOUNT versions 1, 2 and 3 on SERVICE; it may be the same one. */
+enum err nfs_server_add_mount(struct nfs_server *server, struct onc_service *service) ERR_MUST_CHECK;
+
+enum { NFS3_PROCEDURES = 22, MOUNT_PROCEDURES = 6 };
+
+struct nfs_counters {
+    uint64_t nfs3_calls[NFS3_PROCEDURES];    /* by procedure, with those answered an error */
+    uint64_t nfs3_failures[NFS3_PROCEDURES]; /* answered with a status other than NFS3_OK */
+    uint64_t nfs3_calls_now;                 /* decoded and not yet answered */
+    uint64_t bytes_read, bytes_written;
+    uint64_t mounts_now;
+};
+void nfs_server_counters(const struct nfs_server *server, struct nfs_counters *counters_r);
+/* The procedure's name ("GETATTR"), for metrics. */
+const char *nfs3_procedure_name(uint32_t procedure);
+
+#endif
