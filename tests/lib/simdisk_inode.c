@@ -87,12 +87,14 @@ static void page_free(struct sim_inode *inode, struct page *page)
 
 void sim_inode_unref(struct sim_inode *inode)
 {
-    struct hashlink *link;
+    struct hashlink *link, *following;
 
     if (inode == NULL || --inode->references > 0)
         return;
-    while ((link = hashtable_walk(&inode->pages, NULL)) != NULL)
+    for (link = hashtable_walk(&inode->pages, NULL); link != NULL; link = following) {
+        following = hashtable_walk(&inode->pages, link);
         page_free(inode, container_of(link, struct page, hash));
+    }
     hashtable_free(&inode->pages);
     free(inode);
 }

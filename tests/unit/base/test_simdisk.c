@@ -429,6 +429,41 @@ static void failed_syncs_forget(void **state)
     assert_true(lost > 0 && kept > 0 && size_lost > 0);
 }
 
+/* What a failed sync forgot does not ride on another sector of its page that is written and synced later:
+ * neither bytes, nor a punch, nor a truncate. */
+static void forgotten_for_good(void **state)
+{
+    unsigned bytes_lost = 0, punch_lost = 0, truncate_lost = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct disk_file *file;
+        struct disk *disk = with_file(seed, 6 * PAGE, &file);
+
+        fill(file, 0, PAGE, 'n');
+        assert_int_equal(disk_punch(file, PAGE, PAGE), ERR_OK);
+        assert_int_equal(disk_truncate(file, 4 * PAGE), ERR_OK);
+        assert_int_equal(disk_truncate(file, 6 * PAGE), ERR_OK);
+        simdisk_fail(disk, 1, ERR_IO, 0);
+        assert_int_equal(disk_sync(file), ERR_IO);
+        for (uint64_t page = 0; page < 6; page++)
+            fill(file, page * PAGE, SECTOR, 'm');
+        assert_int_equal(disk_sync(file), ERR_OK);
+        cut(disk, seed, &file);
+        assert_int_equal(size_of(file), 6 * PAGE);
+        for (uint64_t page = 0; page < 6; page++)
+            assert_int_equal(byte_at(file, page * PAGE), 'm');
+        bytes_lost += byte_at(file, SECTOR) == 'o';
+        punch_lost += byte_at(file, PAGE + SECTOR) == 'o';
+        truncate_lost += byte_at(file, 5 * PAGE + SECTOR) == 'o';
+        disk_close(&file);
+        disk_destroy(&disk);
+    }
+    assert_true(bytes_lost > 0 && bytes_lost < SEEDS);
+    assert_true(punch_lost > 0 && punch_lost < SEEDS);
+    assert_true(truncate_lost > 0 && truncate_lost < SEEDS);
+}
+
 /* Each modifying call in turn fails, with the error asked for, once or from then on. */
 static enum err change_number(struct disk *disk, struct disk_file *file, int number)
 {
@@ -663,6 +698,7 @@ int main(void)
         cmocka_unit_test(names_come_and_go),
         cmocka_unit_test(old_handles_are_dead),
         cmocka_unit_test(failed_syncs_forget),
+        cmocka_unit_test(forgotten_for_good),
         cmocka_unit_test(faults),
         cmocka_unit_test(faults_of_reads),
         cmocka_unit_test(failed_writes_leave_a_prefix),
