@@ -160,6 +160,9 @@ void nfs4__merge_ticket(struct nfs4_compound *compound);
 
 /* Makes FH the current filehandle; takes FH's reference over and clears the current stateid. */
 void nfs4__set_current(struct nfs4_compound *compound, struct nfs4_filehandle *fh);
+/* nfs4_fh4 of FH, which must be somewhere. */
+void nfs4__filehandle_encode(struct nfs4_server *server, const struct nfs4_filehandle *fh,
+                             uint8_t handle[VFS_HANDLE_SIZE]);
 void nfs4__filehandle_release(struct nfs4_filehandle *fh);
 
 /* Sends LENGTH bytes of results kept from an earlier run of the same request (exactly-once semantics) instead

@@ -15,6 +15,7 @@ struct nfs4_server {
     struct vfs *vfs;
     struct state *state;
     struct loop *loop;
+    struct timestamp started; /* times of the pseudo root */
     uint32_t lease_s;
     char id_domain[256];   /* of owner@domain strings; empty: numeric only */
     struct list compounds; /* under way */

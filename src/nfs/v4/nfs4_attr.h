@@ -1,0 +1,62 @@
+/*
+ * nfs4_attr.h - NFSv4's file attributes: which there are, how they are encoded, decoded and set (RFC 8881 5,
+ * RFC 7862 12, RFC 8275, RFC 8276).
+ */
+#ifndef DITTOFS_NFS4_ATTR_H
+#define DITTOFS_NFS4_ATTR_H
+
+#include "nfs/v4/nfs4_priv.h"
+
+/* What attributes are read from: an object, or the pseudo root. */
+struct nfs4_attr_source {
+    struct nfs4_compound *compound;
+    const struct nfs4_filehandle *fh;
+    struct inode_attr attr;    /* taken once */
+    struct vfs_export *export; /* NULL for the pseudo root */
+    struct vfs_space space;    /* when space_known */
+    bool space_known;
+    uint32_t rdattr_error; /* READDIR: why the others are missing */
+    bool is_mount_point;   /* READDIR of the pseudo root: the entry's export */
+};
+
+/* The attributes of MINOR that can be asked for or set. */
+const struct nfs4_bitmap *nfs4_attr_supported(uint32_t minor);
+
+/* Takes the snapshot of FH. EXPORT may be NULL for the pseudo root only. */
+void nfs4_attr_source_init(struct nfs4_attr_source *source, struct nfs4_compound *compound,
+                           const struct nfs4_filehandle *fh, struct vfs_export *export);
+/* NFS4ERR_INVAL when one of WANTED can only be set (RFC 8881 18.7.3). */
+uint32_t nfs4_attr_check_readable(const struct nfs4_bitmap *wanted);
+/* fattr4: those of WANTED that are supported. */
+void nfs4_attr_encode(struct writer *writer, struct nfs4_attr_source *source,
+                      const struct nfs4_bitmap *wanted);
+
+/* What a client wants to be set. */
+struct nfs4_setattr {
+    struct nfs4_bitmap mask;
+    struct vfs_setattr set;
+    bool has_umask;     /* mode_umask came, and is applied to SET.mode */
+    uint32_t mode_keep; /* mode_set_masked: mode bits that come from the file */
+    uint32_t dos_mask;  /* DOS attributes that are given; the others come from the file */
+    uint32_t status;    /* NFS4_OK, or what is wrong with the values (ATTRNOTSUPP, INVAL, BADOWNER) */
+};
+/* fattr4 to be set. False: can't be decoded (BADXDR). Values that are wrong are told in status. */
+bool nfs4_attr_decode_set(struct reader *reader, uint32_t minor, struct nfs4_setattr *set_r) MUST_CHECK;
+
+/* Fills in from ATTR what is set in part only: the mode with a mask, single DOS attributes. To be called
+ * before SET->set goes to vfs; for a new object ATTR is all zero. */
+void nfs4_attr_complete(struct nfs4_setattr *set, const struct inode_attr *attr);
+
+/* fattr4 to compare with (VERIFY, NVERIFY): the raw bytes. */
+struct nfs4_fattr {
+    struct nfs4_bitmap mask;
+    const uint8_t *values;
+    uint32_t length;
+};
+bool nfs4_attr_decode_raw(struct reader *reader, struct nfs4_fattr *fattr_r) MUST_CHECK;
+
+enum nfs4_file_type nfs4_file_type_of(enum inode_type type);
+/* specdata aside: false when TYPE is none that can be made. */
+bool nfs4_inode_type_of(uint32_t type, enum inode_type *type_r) MUST_CHECK;
+
+#endif

@@ -1,0 +1,223 @@
+/*
+ * nfs4_attr_set.c - decoding attributes that a client wants to set or to compare.
+ */
+#include "nfs/v4/nfs4_attr.h"
+#include <string.h>
+
+enum { DOS_HIDDEN = 0x2, DOS_SYSTEM = 0x4, DOS_ARCHIVE = 0x20 };
+enum { OWNER_TEXT_MAX = 1024, SET_TO_SERVER_TIME = 0, SET_TO_CLIENT_TIME = 1, MODE_BITS = 07777 };
+
+bool nfs4_attr_decode_raw(struct reader *reader, struct nfs4_fattr *fattr_r)
+{
+    return nfs4__decode_bitmap(reader, &fattr_r->mask) &&
+           reader_xdr_opaque(reader, UINT32_MAX, &fattr_r->values, &fattr_r->length);
+}
+
+/* What is being decoded. */
+struct set_decode {
+    struct reader reader;
+    struct nfs4_setattr *set;
+};
+
+static void refuse(struct set_decode *decode, uint32_t status)
+{
+    if (decode->set->status == NFS4_OK)
+        decode->set->status = status;
+}
+
+static bool get_size(struct set_decode *decode)
+{
+    decode->set->set.set |= VFS_SET_SIZE;
+    return reader_be64(&decode->reader, &decode->set->set.size);
+}
+
+static bool get_dos_bit(struct set_decode *decode, uint32_t bit)
+{
+    bool value;
+
+    if (!reader_xdr_bool(&decode->reader, &value))
+        return false;
+    decode->set->dos_mask |= bit;
+    if (value)
+        decode->set->set.dos_attributes |= bit;
+    return true;
+}
+
+static bool get_mode(struct set_decode *decode)
+{
+    uint32_t mode;
+
+    if (!reader_be32(&decode->reader, &mode))
+        return false;
+    if (mode & ~(uint32_t)MODE_BITS)
+        refuse(decode, NFS4ERR_INVAL);
+    decode->set->set.set |= VFS_SET_MODE;
+    decode->set->set.mode = mode & MODE_BITS;
+    return true;
+}
+
+/* A number as text: RFC 7530 5.9. Names of a domain are not mapped: BADOWNER. */
+static bool get_id(struct set_decode *decode, uint32_t bit, uint32_t *id_r)
+{
+    const uint8_t *text;
+    uint32_t length;
+    uint64_t value = 0;
+
+    if (!reader_xdr_opaque(&decode->reader, OWNER_TEXT_MAX, &text, &length))
+        return false;
+    decode->set->set.set |= bit;
+    if (length == 0) {
+        refuse(decode, NFS4ERR_INVAL);
+        return true;
+    }
+    for (uint32_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9' || i >= 10) {
+            refuse(decode, NFS4ERR_BADOWNER);
+            return true;
+        }
+        value = value * 10 + (uint64_t)(text[i] - '0');
+    }
+    /* The highest number means "no change" to POSIX. */
+    if (value >= UINT32_MAX)
+        refuse(decode, NFS4ERR_BADOWNER);
+    *id_r = (uint32_t)value;
+    return true;
+}
+
+static bool get_nfstime(struct set_decode *decode, struct timestamp *time_r)
+{
+    uint64_t seconds;
+    uint32_t nanoseconds;
+
+    if (!reader_be64(&decode->reader, &seconds) || !reader_be32(&decode->reader, &nanoseconds))
+        return false;
+    if (nanoseconds >= 1000000000)
+        refuse(decode, NFS4ERR_INVAL);
+    *time_r = (struct timestamp){(int64_t)seconds, nanoseconds};
+    return true;
+}
+
+/* settime4 */
+static bool get_settime(struct set_decode *decode, enum vfs_time_how *how_r, struct timestamp *time_r)
+{
+    uint32_t how;
+
+    if (!reader_be32(&decode->reader, &how) || how > SET_TO_CLIENT_TIME)
+        return false;
+    *how_r = how == SET_TO_SERVER_TIME ? VFS_TIME_NOW : VFS_TIME_SET;
+    return how == SET_TO_SERVER_TIME || get_nfstime(decode, time_r);
+}
+
+/* RFC 8275 4.1: the mode, and the umask to apply as no default ACL is inherited. */
+static bool get_mode_umask(struct set_decode *decode)
+{
+    uint32_t mode, umask;
+
+    if (!reader_be32(&decode->reader, &mode) || !reader_be32(&decode->reader, &umask))
+        return false;
+    if ((mode & ~(uint32_t)MODE_BITS) || (umask & ~(uint32_t)0777))
+        refuse(decode, NFS4ERR_INVAL);
+    decode->set->has_umask = true;
+    decode->set->set.set |= VFS_SET_MODE;
+    decode->set->set.mode = mode & MODE_BITS & ~umask;
+    return true;
+}
+
+/* RFC 8881 6.2.5: only the bits of the mask are set; the others come from the file, see nfs4_attr_complete.
+ */
+static bool get_mode_set_masked(struct set_decode *decode)
+{
+    uint32_t mode, mask;
+
+    if (!reader_be32(&decode->reader, &mode) || !reader_be32(&decode->reader, &mask))
+        return false;
+    if ((mode & ~(uint32_t)MODE_BITS) || (mask & ~(uint32_t)MODE_BITS))
+        refuse(decode, NFS4ERR_INVAL);
+    decode->set->set.set |= VFS_SET_MODE;
+    decode->set->set.mode = mode & mask;
+    decode->set->mode_keep = MODE_BITS & ~mask;
+    return true;
+}
+
+static bool get_one(struct set_decode *decode, unsigned attr)
+{
+    struct vfs_setattr *set = &decode->set->set;
+
+    switch (attr) {
+    case FATTR4_SIZE:
+        return get_size(decode);
+    case FATTR4_ARCHIVE:
+        return get_dos_bit(decode, DOS_ARCHIVE);
+    case FATTR4_HIDDEN:
+        return get_dos_bit(decode, DOS_HIDDEN);
+    case FATTR4_SYSTEM:
+        return get_dos_bit(decode, DOS_SYSTEM);
+    case FATTR4_MODE:
+        return get_mode(decode);
+    case FATTR4_OWNER:
+        return get_id(decode, VFS_SET_UID, &set->uid);
+    case FATTR4_OWNER_GROUP:
+        return get_id(decode, VFS_SET_GID, &set->gid);
+    case FATTR4_TIME_ACCESS_SET:
+        return get_settime(decode, &set->atime_how, &set->atime);
+    case FATTR4_TIME_CREATE:
+        set->set |= VFS_SET_BTIME;
+        return get_nfstime(decode, &set->btime);
+    case FATTR4_TIME_MODIFY_SET:
+        return get_settime(decode, &set->mtime_how, &set->mtime);
+    case FATTR4_MODE_SET_MASKED:
+        return get_mode_set_masked(decode);
+    case FATTR4_MODE_UMASK:
+        return get_mode_umask(decode);
+    default:
+        /* Readable only (RFC 8881 18.30.3), and nothing says how long its value is. */
+        refuse(decode, NFS4ERR_INVAL);
+        decode->reader.left = 0;
+        return true;
+    }
+}
+
+bool nfs4_attr_decode_set(struct reader *reader, uint32_t minor, struct nfs4_setattr *set_r)
+{
+    const struct nfs4_bitmap *supported = nfs4_attr_supported(minor);
+    struct set_decode decode = {.set = set_r};
+    struct nfs4_fattr raw;
+    int modes;
+
+    memset(set_r, 0, sizeof *set_r);
+    if (!nfs4_attr_decode_raw(reader, &raw))
+        return false;
+    set_r->mask = raw.mask;
+    if (raw.mask.beyond)
+        refuse(&decode, NFS4ERR_ATTRNOTSUPP);
+    for (int word = 0; word < NFS4_BITMAP_WORDS; word++)
+        if (raw.mask.words[word] & ~supported->words[word])
+            refuse(&decode, NFS4ERR_ATTRNOTSUPP);
+    if (set_r->status != NFS4_OK)
+        return true;
+    decode.reader = reader_of(raw.values, raw.length);
+    for (unsigned attr = 0; attr < FATTR4_COUNT; attr++) {
+        if (!nfs4_bitmap_has(&raw.mask, attr))
+            continue;
+        if (!get_one(&decode, attr))
+            return false;
+        if (set_r->status == NFS4ERR_INVAL && decode.reader.left == 0)
+            return true;
+    }
+    /* One of the three ways to give a mode (RFC 8275 4.1, RFC 8881 6.2.5). */
+    modes = nfs4_bitmap_has(&raw.mask, FATTR4_MODE) + nfs4_bitmap_has(&raw.mask, FATTR4_MODE_SET_MASKED) +
+            nfs4_bitmap_has(&raw.mask, FATTR4_MODE_UMASK);
+    if (modes > 1)
+        refuse(&decode, NFS4ERR_INVAL);
+    return reader_is_done(&decode.reader);
+}
+
+void nfs4_attr_complete(struct nfs4_setattr *set, const struct inode_attr *attr)
+{
+    if (set->mode_keep != 0)
+        set->set.mode |= attr->mode & set->mode_keep;
+    if (set->dos_mask != 0) {
+        set->set.set |= VFS_SET_DOS_ATTRIBUTES;
+        set->set.dos_attributes |= attr->dos_attributes & ~set->dos_mask;
+    }
+}
