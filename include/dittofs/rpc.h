@@ -110,8 +110,10 @@ uint64_t onc_conn_id(const struct onc_conn *conn);
 void onc_conn_close(struct onc_conn *conn);
 
 /* Calls a program of the peer over its own connection (NFSv4.1 backchannel, RFC 8881 2.10.3.1). ARGUMENTS
- * are copied. DONE gets the results' reader, or an error when the connection went, TIMEOUT_MS passed or the
- * peer rejected the call; it is called once, later. */
+ * are copied. DONE gets the results' reader, or an error: ERR_NETWORK when the connection went, ERR_EXPIRED
+ * when TIMEOUT_MS passed, ERR_ACCES, ERR_NOTSUPP (program, version or procedure), ERR_BADXDR (arguments, or
+ * the reply can't be read) or ERR_SERVERFAULT when the peer rejected the call. It is called once, later.
+ * The callback's memory must stay until then or until it is cancelled; zero it before its first use. */
 struct onc_callback {
     void (*done)(struct onc_callback *callback, enum err err, struct reader *results);
     uint32_t program, version, procedure;
@@ -137,11 +139,13 @@ struct onc_limits {
     uint64_t idle_ms;                 /* a connection without a call for so long is closed; 0: 15 min */
     uint32_t duplicate_cache_entries; /* 0: 4096 */
     size_t duplicate_cache_bytes;     /* 0: 8 MiB */
+    struct net_limits net;            /* of each listener and its connections */
 };
 
 enum err onc_server_open(struct loop *loop, const struct onc_limits *limits,
                          struct onc_server **server_r) ERR_MUST_CHECK;
-/* Closes listeners and connections; DONE is called when all calls in flight have ended. */
+/* Closes listeners and connections; calls in flight get 2 s to end and be answered, after that their
+ * connections close under them. DONE is called, later, when all calls in flight have ended. */
 void onc_server_shutdown(struct onc_server *server, void (*done)(void *data), void *data);
 /* Only after DONE. */
 void onc_server_close(struct onc_server **server);
