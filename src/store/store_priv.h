@@ -45,6 +45,8 @@ enum inode_flags {
     INODE_XATTRS = 32,      /* may have extended attributes */
     INODE_ORPHAN = 64,      /* has a row in the orphan table */
     INODE_DOOMED = 128,     /* without links and references: is being freed, no longer found */
+    INODE_ON_IDLE = 256,    /* where its link is: META's */
+    INODE_ON_DIRTY = 512,
 };
 
 struct inode {
@@ -67,7 +69,8 @@ struct inode {
     uint64_t last_seq;    /* sequence number of its last log record; >= attr_seq, data_seq */
     uint64_t data_seq;    /* size, used, root (as flushed) are complete up to here */
     uint64_t attr_seq;    /* times in the row reflect the log up to here (META sets it to last_seq when it
-                             writes the attribute columns) */
+                             writes the attribute columns); may be ahead of the durable log, so a new run's
+                             sequence numbers must be above those of all earlier runs */
     uint64_t used_in_row; /* META's: `used` as counted in the totals row */
 };
 
@@ -102,14 +105,25 @@ struct store {
     struct list doomed;
     size_t idle_count, dirty_count, doomed_count;
     size_t extra_bytes; /* of roots and blobs of cached inodes */
-    uint64_t next_ino, ino_limit;
+    uint64_t next_ino;
+    uint64_t ino_limit,
+        ino_limit_before; /* numbers below may be used: once the batch that says so is durable */
+    uint64_t ino_limit_batch;
     uint64_t next_change;
     uint64_t inode_count, logical_bytes; /* figures of store_space */
-    struct siphash_key name_key;         /* of directory keys; kept in the database */
+    uint64_t logical_in_rows;            /* sum of used_in_row */
+    bool totals_changed;
+    struct siphash_key name_key; /* of directory keys; kept in the database */
     struct name_cache *names;
 
     uint64_t boot_count;
     uint64_t boot_verifier;
+
+    uint8_t *value; /* the value that xattr_get gave last */
+    size_t value_capacity;
+
+    void (*stop_done)(void *data, enum err err); /* of store_shutdown */
+    void *stop_data;
 
     struct batches *batches;           /* batch.c */
     struct checkpointer *checkpointer; /* checkpoint.c */
@@ -118,8 +132,8 @@ struct store {
 
 /* ---- META gives to DATA ---- */
 
-/* Opens the write transaction if none is open. Call it before the first changing statement of a public call.
- * ERR_FAILED (or the sticky error) when the store has failed. */
+/* Opens the write transaction if none is open, and joins the open batch. Called before changing statements.
+ * The sticky error when the store has failed. */
 enum err store__begin(struct store *store) ERR_MUST_CHECK;
 
 /* A prepared statement on the writer connection for SQL (a string literal: it is known by its address).
@@ -136,9 +150,18 @@ enum err store__run(struct store *store, sqlite3_stmt *statement) ERR_MUST_CHECK
 enum err store__meta_get(struct store *store, const char *key, uint64_t *value_r) ERR_MUST_CHECK;
 enum err store__meta_put(struct store *store, const char *key, uint64_t value) ERR_MUST_CHECK;
 
-/* Puts INODE on the list of rows written with the next commit; FLAGS are added to its flags
- * (INODE_ATTR_DIRTY, INODE_DATA_DIRTY). Makes inode->batch the open batch. */
+/* The same for values of LENGTH bytes. ERR_CORRUPT when the length differs. */
+enum err store__blob_get(struct store *store, const char *key, void *value, size_t length) ERR_MUST_CHECK;
+enum err store__blob_put(struct store *store, const char *key, const void *value,
+                         size_t length) ERR_MUST_CHECK;
+
+/* Puts INODE on the list of rows written with the next commit; FLAGS are added to its flags. Unless they have
+ * INODE_DATA_DIRTY (a flush of what the log has anyway), inode->batch becomes the open batch. */
 void store__inode_mark_dirty(struct inode *inode, uint32_t flags);
+/* The only way to set attr.used: keeps the figures. */
+void store__inode_set_used(struct inode *inode, uint64_t used);
+/* data_inode_is_busy turned false outside of a flush: without references it may leave memory now. */
+void store__inode_not_busy(struct inode *inode);
 /* A new value for attr.change that was never used before. */
 uint64_t store__next_change(struct store *store);
 /* Replaces inode->root by a copy; marks nothing. */
@@ -152,12 +175,16 @@ void store__needs_position(struct store *store, uint64_t position);
 /* Something to sync or flush came up outside of a public call (a job is back): run the pump at the end of
  * this turn. */
 void store__pump_soon(struct store *store);
-/* While the store is opening: flush everything, sync the log, commit, sync the WAL. Blocks. */
+/* The log got its first bytes that are not durable: look at data_sync_wanted within a second or so. */
+void store__background(struct store *store);
+/* While the store is opening: flush everything, sync the log, commit, sync the WAL. Blocks.
+ * ERR_BUSY when a sync job is under way. */
 enum err store__commit_now(struct store *store) ERR_MUST_CHECK;
 
 /* Makes the store fail for good: health becomes ERR, every waiter gets it. Logs WHAT once. Returns ERR. */
 enum err store__fail(struct store *store, enum err err, const char *what);
-/* ERR_OK when changes are possible: neither failed nor stopping. */
+/* ERR_OK when changes are possible: neither failed nor stopping. Asked by every public call that changes
+ * something. */
 enum err store__writable(const struct store *store) ERR_MUST_CHECK;
 
 /* For store_check (no struct store writes): opens the database read-only through the door with STATE
@@ -171,53 +198,5 @@ struct store_checker {
 };
 void store__finding(struct store_checker *checker, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-
-/* ---- DATA gives to META: what data_priv.h must declare ----
- *
- * const char *data_schema(void)
- *     the CREATE TABLE statements of node, block, segment; run once when the database is made.
- * enum err data_open(struct store *store)
- *     makes store->data, reads the segment table, begins a new segment. The database is open, caches are
- * empty. enum err data_replay(struct store *store) replays the log's tail through inode_get() and flushes;
- * META calls store__commit_now afterwards, then data_replayed(). void data_replayed(struct store *store) the
- * replayed state is durable: the tail may move (joins the next batch), background work may start. void
- * data_close(struct store *store) frees everything in memory, also without a shutdown; jobs are back.
- *
- * enum err data_flush(struct store *store, enum data_flush how)
- *     DATA_FLUSH_DUE: writes into the open transaction the data of inodes that must be in this commit
- * (ordered events, oldest record too old, too much log unflushed); DATA_FLUSH_ALL: of every inode. Sets
- *     inode->data_seq and root, calls store__inode_mark_dirty(inode, INODE_DATA_DIRTY) and
- *     store__needs_position. META writes the rows right after.
- * bool data_flush_wanted(struct store *store)
- *     something is due for the above though nobody waits.
- * bool data_sync_wanted(struct store *store)
- *     the log holds bytes that are not durable and older than a second.
- * uint64_t data_durable_position(const struct store *store)
- * uint64_t data_end_position(const struct store *store)
- * bool data_sync_begin(struct store *store)
- *     on the loop: takes the queue; false when a log write job is under way: DATA calls store__pump_soon when
- *     it is back.
- * enum err data_sync_work(struct store *store)
- *     worker: writes what was taken and syncs the dirty segments (and names of new ones).
- * void data_sync_end(struct store *store, enum err err)
- *     on the loop: moves the durable position on.
- * void data_batch_durable(struct store *store, uint64_t batch)
- *     what transactions up to BATCH freed may be reused.
- * void data_store_failed(struct store *store)
- *     nothing is to be written any more; writes that wait get the error.
- * void data_stop(struct store *store, void (*done)(struct store *store))
- *     no new background jobs; DONE once, later or at once, when none is under way.
- *
- * void data_inode_forget(struct inode *inode)
- *     the inode leaves memory: frees inode->data. Never called for one with unflushed data, except doomed
- * ones and at data_close. bool data_inode_is_busy(const struct inode *inode) has unflushed data, or readers:
- * must stay in memory though it has no references. enum err data_inode_free_slice(struct inode *inode, bool
- * *done_r) gives back a bounded part of the data of a doomed inode in the open transaction (drops unflushed
- * data first); updates inode->root and marks it INODE_DATA_DIRTY when not done. enum err data_room(struct
- * store *store, uint64_t bytes) ERR_NOSPC when BYTES more would touch the reserve. void data_space(struct
- * store *store, struct store_space *space_r) fills in total_bytes, free_bytes, stored_bytes. void
- * data_counters(const struct store *store, struct store_counters *counters_r) fills in its counters. enum err
- * data_check(struct store_checker *checker) DATA's half of store_check.
- */
 
 #endif

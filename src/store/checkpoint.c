@@ -1,0 +1,188 @@
+/*
+ * checkpoint.c - copying the WAL into the database, so that the WAL can begin anew.
+ *
+ * The checkpointer's own connection (synchronous = NORMAL) makes SQLite sync the WAL before it copies and the
+ * database before the WAL may be overwritten. When the WAL is longer than BATCH_WAL_BYTES a worker makes
+ * passes over it while the loop goes on committing; each pass has fewer frames left. SQLite begins the WAL
+ * anew only when a transaction begins while all of it is copied, so the last few frames are copied on the
+ * loop, between two batches: about a millisecond. The worker has synced the database before, so that this
+ * last pass has little to sync. The WAL file is never made shorter.
+ *
+ * A failed checkpoint may have been a failed sync, which can't be tried again: the store fails.
+ */
+#include "dittofs/log.h"
+#include "store/batch_priv.h"
+#include "store/sql_priv.h"
+#include "store/sqlite_door_priv.h"
+#include <stdlib.h>
+
+enum {
+    FRAME_BYTES = 4096 + 24,
+    LAST_FRAMES = 256, /* copied on the loop at most, */
+    PASSES_MOST = 8,   /* except when so many passes of the worker did not get there */
+};
+
+struct checkpointer {
+    struct store *store;
+    sqlite3 *db;
+    struct disk_file *file; /* the database, to sync it */
+    struct loop_job job;
+    bool job_runs;
+    int frames; /* in the WAL, after the last commit */
+    int copied; /* of them, by the pass that is back */
+    unsigned passes;
+    bool last_wanted; /* the worker is through: the loop copies the rest */
+    enum err job_err;
+    void (*all_done)(struct store *store);
+};
+
+static int count_frames(void *data, sqlite3 *db, const char *name, int frames)
+{
+    struct checkpointer *checkpointer = data;
+
+    (void)db;
+    (void)name;
+    checkpointer->frames = frames;
+    return SQLITE_OK;
+}
+
+static enum err run_pass(struct checkpointer *checkpointer, int *copied_r)
+{
+    int frames = 0, copied = 0;
+    int code = sqlite3_wal_checkpoint_v2(checkpointer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
+    enum err err = sqlite_door_err(checkpointer->store->door, code);
+
+    if (err == ERR_OK && copied < 0)
+        err = ERR_CORRUPT; /* not in WAL mode */
+    if (err != ERR_OK) {
+        log_error("store: checkpoint: %s", sqlite3_errmsg(checkpointer->db));
+        return err;
+    }
+    *copied_r = copied;
+    return ERR_OK;
+}
+
+static void pass_work(struct loop_job *job)
+{
+    struct checkpointer *checkpointer = container_of(job, struct checkpointer, job);
+
+    checkpointer->job_err = run_pass(checkpointer, &checkpointer->copied);
+    if (checkpointer->job_err == ERR_OK)
+        checkpointer->job_err = disk_sync(checkpointer->file);
+}
+
+static void start_pass(struct checkpointer *checkpointer);
+
+static void pass_done(struct loop_job *job)
+{
+    struct checkpointer *checkpointer = container_of(job, struct checkpointer, job);
+    struct store *store = checkpointer->store;
+    void (*all_done)(struct store *) = checkpointer->all_done;
+    int left = checkpointer->frames - checkpointer->copied;
+
+    checkpointer->job_runs = false;
+    if (checkpointer->job_err != ERR_OK)
+        (void)store__fail(store, checkpointer->job_err, "the WAL could not be checkpointed");
+    else
+        store->counters.checkpoint_frames += (uint64_t)checkpointer->copied;
+    if (all_done != NULL) {
+        checkpointer->all_done = NULL;
+        all_done(store);
+    } else if (store->health == ERR_OK) {
+        if (left > LAST_FRAMES && checkpointer->passes < PASSES_MOST) {
+            start_pass(checkpointer);
+        } else {
+            checkpointer->last_wanted = true;
+            if (!store->transaction)
+                checkpoint_consider(store);
+        }
+    }
+}
+
+static void start_pass(struct checkpointer *checkpointer)
+{
+    checkpointer->passes++;
+    checkpointer->job = (struct loop_job){.work = pass_work, .done = pass_done};
+    checkpointer->job_runs = true;
+    if (loop_submit(checkpointer->store->loop, &checkpointer->job) != ERR_OK) {
+        pass_work(&checkpointer->job);
+        pass_done(&checkpointer->job);
+    }
+}
+
+void checkpoint_consider(struct store *store)
+{
+    struct checkpointer *checkpointer = store->checkpointer;
+    uint64_t most = store->options.segment_bytes / 16, bytes;
+    int copied = 0;
+    enum err err;
+
+    if (checkpointer->job_runs || store->health != ERR_OK || store->transaction)
+        return;
+    most = most < BATCH_WAL_BYTES ? most : BATCH_WAL_BYTES;
+    bytes = (uint64_t)checkpointer->frames * FRAME_BYTES;
+    if (checkpointer->last_wanted || bytes > BATCH_WAL_BYTES_HARD) {
+        checkpointer->last_wanted = false;
+        err = run_pass(checkpointer, &copied);
+        if (err != ERR_OK) {
+            (void)store__fail(store, err, "the WAL could not be checkpointed");
+            return;
+        }
+        /* The next transaction begins the WAL anew; its commit tells the number of frames. */
+        checkpointer->frames = 0;
+    } else if (bytes > most) {
+        checkpointer->passes = 0;
+        start_pass(checkpointer);
+    }
+}
+
+void checkpoint_all(struct store *store, void (*done)(struct store *store))
+{
+    invariant(!store->transaction && !store->checkpointer->job_runs);
+    store->checkpointer->all_done = done;
+    start_pass(store->checkpointer);
+}
+
+bool checkpoint_is_busy(const struct store *store)
+{
+    return store->checkpointer->job_runs;
+}
+
+enum err checkpoint_open(struct store *store)
+{
+    struct checkpointer *checkpointer = calloc(1, sizeof *checkpointer);
+    enum err err;
+
+    if (checkpointer == NULL)
+        return ERR_NOMEM;
+    checkpointer->store = store;
+    store->checkpointer = checkpointer;
+    err = disk_open(store->disk, DOOR_DATABASE, DISK_READ | DISK_WRITE, &checkpointer->file);
+    if (err == ERR_OK)
+        err = sqlite_door_connect(store->door, &checkpointer->db);
+    if (err == ERR_OK)
+        err = sql_execute(store->door, checkpointer->db,
+                          "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;"
+                          "PRAGMA cache_size = 16; PRAGMA temp_store = MEMORY");
+    if (err == ERR_OK)
+        sqlite3_wal_hook(store->db, count_frames, checkpointer);
+    else
+        checkpoint_close(store);
+    return err;
+}
+
+void checkpoint_close(struct store *store)
+{
+    struct checkpointer *checkpointer = store->checkpointer;
+
+    if (checkpointer == NULL)
+        return;
+    if (store->db != NULL)
+        sqlite3_wal_hook(store->db, NULL, NULL);
+    if (checkpointer->db != NULL)
+        sqlite3_close(checkpointer->db);
+    if (checkpointer->file != NULL)
+        disk_close(&checkpointer->file);
+    free(checkpointer);
+    store->checkpointer = NULL;
+}
