@@ -123,6 +123,9 @@ static bool operation_end(struct nfs4_compound *compound, uint32_t status)
     if (status != NFS4_OK &&
         (reply->failed || compound->operation == NULL || !(compound->operation->flags & NFS4_BODY_ON_ERROR)))
         onc_call_reply_truncate(compound->call, compound->result_begin + RESULT_HEAD);
+    if (status != NFS4_OK && compound->operation != NULL &&
+        (compound->operation->flags & NFS4_BITMAP_ON_ERROR))
+        writer_be32(reply, 0);
     writer_patch_be32(reply, compound->result_at, status);
     compound->status = status;
     compound->results++;

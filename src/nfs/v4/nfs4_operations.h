@@ -54,14 +54,22 @@ NFS4_OPERATION(read);
 NFS4_OPERATION(write);
 NFS4_OPERATION(commit);
 NFS4_OPERATION(read_plus);
+/* NFS4_OK when the current filehandle is a regular file's, else what READ and WRITE say then. */
+uint32_t nfs4__check_file(const struct nfs4_compound *compound);
 
 /* nfs4_space.c */
 NFS4_OPERATION(allocate);
 NFS4_OPERATION(deallocate);
 NFS4_OPERATION(seek);
 NFS4_OPERATION(clone);
-NFS4_OPERATION(copy);
 NFS4_OPERATION(io_advise);
+/* CLONE and COPY: both files are of one export, the saved one readable, the current one writable. */
+uint32_t nfs4__prepare_copy(struct nfs4_compound *compound, const struct nfs4_stateid *source_stateid,
+                            const struct nfs4_stateid *target_stateid, enum vfs_io_right *source_r,
+                            enum vfs_io_right *target_r);
+
+/* nfs4_copy.c */
+NFS4_OPERATION(copy);
 
 /* nfs4_xattr.c */
 NFS4_OPERATION(getxattr);

@@ -75,10 +75,11 @@ enum nfs4_operation_flags {
     NFS4_OUTSIDE_SESSION = 8, /* 4.1+: may be the first operation without SEQUENCE */
     NFS4_ONLY_OPERATION = 16, /* 4.1+: without SEQUENCE it must stand alone: NOT_ONLY_OP */
     NFS4_BODY_ON_ERROR = 32,  /* its results have a body for its errors, too: what it wrote stays */
-    NFS4_PSEUDO = 64,         /* knows what to do when the current filehandle is the pseudo root;
-                                 without it the engine answers NFS4ERR_ROFS (changes) or NFS4ERR_INVAL */
-    NFS4_CLEARS_STATEID =
-        128 /* changes the current filehandle, so the current stateid goes (RFC 8881 16.2.3.1.2) */
+    NFS4_PSEUDO = 64,
+    /* knows what to do when the current filehandle is the pseudo root;
+       without it the engine answers NFS4ERR_ROFS (changes) or NFS4ERR_INVAL */
+    ,
+    NFS4_BITMAP_ON_ERROR = 256, /* the body for its errors is an empty bitmap (SETATTR) */
 };
 
 struct nfs4_operation {

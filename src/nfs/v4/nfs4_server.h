@@ -17,7 +17,9 @@ struct nfs4_server {
     struct loop *loop;
     struct timestamp started; /* times of the pseudo root */
     uint32_t lease_s;
-    char id_domain[256];   /* of owner@domain strings; empty: numeric only */
+    char id_domain[256];      /* of owner@domain strings; empty: numeric only */
+    uint64_t read_bytes_most; /* of buffers that READs in flight wait with */
+    uint64_t read_bytes_now;
     struct list compounds; /* under way */
     struct nfs4_compound *free_compounds;
     uint32_t free_compound_count;
