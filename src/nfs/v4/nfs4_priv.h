@@ -69,23 +69,21 @@ struct nfs4_filehandle {
 /* ---- the table ---- */
 
 enum nfs4_operation_flags {
-    NFS4_NEEDS_FH = 1,        /* NOFILEHANDLE without a current one */
-    NFS4_NEEDS_SAVED_FH = 2,  /* NOFILEHANDLE (RESTOREFH: NFS4ERR_RESTOREFH by itself) */
-    NFS4_CHANGES = 4,         /* must not run twice: cached for exactly-once, held for durability */
-    NFS4_OUTSIDE_SESSION = 8, /* 4.1+: may be the first operation without SEQUENCE */
-    NFS4_ONLY_OPERATION = 16, /* 4.1+: without SEQUENCE it must stand alone: NOT_ONLY_OP */
-    NFS4_BODY_ON_ERROR = 32,  /* its results have a body for its errors, too: what it wrote stays */
-    NFS4_PSEUDO = 64,
-    /* knows what to do when the current filehandle is the pseudo root;
-       without it the engine answers NFS4ERR_ROFS (changes) or NFS4ERR_INVAL */
-    ,
-    NFS4_BITMAP_ON_ERROR = 256, /* the body for its errors is an empty bitmap (SETATTR) */
+    NFS4_NEEDS_FH = 1,          /* NOFILEHANDLE without a current one */
+    NFS4_NEEDS_SAVED_FH = 2,    /* NOFILEHANDLE (RESTOREFH: NFS4ERR_RESTOREFH by itself) */
+    NFS4_CHANGES = 4,           /* must not run twice: cached for exactly-once, held for durability */
+    NFS4_OUTSIDE_SESSION = 8,   /* 4.1+: may be the first operation without SEQUENCE */
+    NFS4_ONLY_OPERATION = 16,   /* 4.1+: without SEQUENCE it must stand alone: NOT_ONLY_OP */
+    NFS4_BODY_ON_ERROR = 32,    /* its results have a body for its errors, too: what it wrote stays */
+    NFS4_PSEUDO = 64,           /* knows what to do at the pseudo root; without it the engine answers
+                                   NFS4ERR_ROFS (changes) or NFS4ERR_INVAL there */
+    NFS4_BITMAP_ON_ERROR = 128, /* the body for its errors is an empty bitmap (SETATTR) */
 };
 
 struct nfs4_operation {
     const char *name;
     /* Decodes the arguments, reading COMPOUND->arguments; keeps them in memory of compound->call->arena or in
-     * compound->operation_state (512 bytes, zeroed before); false: BADXDR. NULL: there are none. */
+     * compound->operation_state (zeroed before); false: BADXDR. NULL: there are none. */
     bool (*decode)(struct nfs4_compound *compound);
     uint32_t (*run)(struct nfs4_compound *compound);
     unsigned flags;
