@@ -104,7 +104,7 @@ static bool parse_number(const struct config_key *key, const char *text, uint64_
 
 bool config__parse_u32(const struct config_key *key, const char *text, void *target, char *reason)
 {
-    uint64_t value;
+    uint64_t value = 0;
 
     if (!parse_number(key, text, &value, reason))
         return false;
@@ -114,7 +114,7 @@ bool config__parse_u32(const struct config_key *key, const char *text, void *tar
 
 bool config__parse_seconds_as_ms(const struct config_key *key, const char *text, void *target, char *reason)
 {
-    uint64_t value;
+    uint64_t value = 0;
 
     if (!parse_number(key, text, &value, reason))
         return false;
