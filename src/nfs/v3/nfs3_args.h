@@ -9,7 +9,7 @@
 #define DITTOFS_NFS_V3_ARGS_H
 
 #include "dittofs/cursor.h"
-#include "dittofs/store.h"
+#include "dittofs/vfs.h"
 #include <stdbool.h>
 #include <stdint.h>
 
