@@ -415,9 +415,8 @@ static bool complete(struct config *config)
 {
     static const char *const everywhere[] = {"0.0.0.0", "::"};
 
-    bool listen_given = config->listen.count > 0;
-
-    for (size_t i = 0; i < 2 && !listen_given; i++) {
+    config->listen_given = config->listen.count > 0;
+    for (size_t i = 0; i < 2 && !config->listen_given; i++) {
         config->listen.addresses[i] = strdup(everywhere[i]);
         if (config->listen.addresses[i] == NULL)
             return false;

@@ -51,6 +51,7 @@ struct config {
     char *path; /* of the file */
     char *state_dir;
     struct config_listen listen;
+    bool listen_given; /* false: every address that the host has */
     struct config_port nfs_port, mountd_port;
     enum onc_portmap_mode rpcbind;
     uint32_t lease_time_s, grace_time_s;

@@ -55,8 +55,7 @@ int main(int argc, char **argv)
     if (options.action == OPTIONS_RUN)
         return serve(&options, config);
     if (options.action == OPTIONS_CHECK_STORE) {
-        fprintf(stderr, "dittofsd: --check is not supported\n");
-        status = EXIT_NOT_EXAMINED;
+        status = server_check(config);
     } else {
         printf("%s: good, %zu export%s\n", config->path, config->export_count,
                config->export_count == 1 ? "" : "s");

@@ -1,13 +1,20 @@
 /*
  * server.c - the order of start and stop.
  *
- * Start: limits of the process, loop, signals, state folder; then ready. Stop, at SIGTERM or SIGINT: the
- * loop ends, and what was opened is closed in the opposite order. A second signal while stopping ends the
- * process at once, which a store must survive anyway.
+ * Start: limits of the process, loop, signals, state folder, store (which recovers), vfs with its exports,
+ * services; then everybody who waits is told "ready". Stop, at SIGTERM or SIGINT: registrations, listeners
+ * and connections go, calls in flight end with their replies, the store makes everything durable and
+ * checkpoints; then the rest in the opposite order. Each of these steps runs the loop until it is done, so
+ * nothing is closed inside a callback of its own. A start that fails half-way is stopped the same way.
+ *
+ * A second signal while stopping ends the process at once; a store survives that as it survives a crash.
  */
 #include "daemon/server_priv.h"
 #include "daemon/background_priv.h"
+#include "daemon/figures_priv.h"
 #include "daemon/notify_priv.h"
+#include "daemon/reload_priv.h"
+#include "daemon/services_priv.h"
 #include "daemon/signals_priv.h"
 #include "dittofs/disk.h"
 #include "dittofs/loop.h"
@@ -18,7 +25,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { WORKERS_LEAST = 8, WORKERS_MOST = 64, WORKERS_A_PROCESSOR = 2 };
@@ -30,7 +36,13 @@ struct server {
     struct signals *signals;
     struct notify_watchdog watchdog;
     struct disk *disk;
+    struct store *store;
+    struct vfs *vfs;
+    struct services services;
+    char description[256]; /* of the services */
+    bool serving;          /* between "ready" and the first signal to stop */
     bool stopping;
+    enum err stop_err; /* of the store's last sync and checkpoint */
 };
 
 /* Connections and segment files need descriptors; the usual soft limit is 1024. */
@@ -52,8 +64,7 @@ static void raise_limits(void)
  * there are more of them than processors. */
 static void set_workers(const struct config *config)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    long workers = processors * WORKERS_A_PROCESSOR;
+    long workers = sysconf(_SC_NPROCESSORS_ONLN) * WORKERS_A_PROCESSOR;
     char text[16];
 
     if (workers < WORKERS_LEAST)
@@ -66,6 +77,8 @@ static void set_workers(const struct config *config)
     setenv("UV_THREADPOOL_SIZE", text, 1);
 }
 
+/* ---- signals ---- */
+
 static void on_stop(void *owner, int number)
 {
     struct server *server = owner;
@@ -77,17 +90,27 @@ static void on_stop(void *owner, int number)
     server->stopping = true;
     log_info("%s: stopping", strsignal(number));
     notify_stopping();
-    loop_stop(server->loop);
+    if (server->serving)
+        loop_stop(server->loop);
 }
 
 static void on_reload(void *owner)
 {
-    (void)owner;
+    struct server *server = owner;
+
+    if (!server->serving || server->stopping)
+        return;
+    notify_reloading();
+    reload_config(server->config, server->vfs);
+    notify_ready(server->description);
 }
 
 static void on_figures(void *owner)
 {
-    (void)owner;
+    struct server *server = owner;
+
+    if (server->serving && !server->stopping)
+        figures_log(server->store, &server->services);
 }
 
 static const struct signals_events signals_events = {
@@ -96,54 +119,134 @@ static const struct signals_events signals_events = {
     .figures = on_figures,
 };
 
-static enum err open_disk(const char *path, struct disk **disk_r)
+/* ---- start ---- */
+
+static enum err open_loop(struct server *server)
 {
-    enum err err = disk_open_folder(path, disk_r);
+    enum err err = loop_open(&server->loop);
+
+    if (err == ERR_OK)
+        err = signals_open(server->loop, &signals_events, server, &server->signals);
+    if (err != ERR_OK)
+        log_error("there can be no event loop: %s", err_text(err));
+    return err;
+}
+
+static enum err open_store(struct server *server)
+{
+    const char *path = server->config->state_dir;
+    enum err err = disk_open_folder(path, &server->disk);
 
     if (err == ERR_BUSY)
         log_error("%s: in use by another dittofsd", path);
     else if (err != ERR_OK)
         log_error("%s: the state folder can't be opened: %s", path, err_text(err));
+    if (err != ERR_OK)
+        return err;
+    err = store_open(server->disk, server->loop, &server->config->store, &server->store);
+    if (err != ERR_OK)
+        log_error("%s: the store can't be opened: %s", path, err_text(err));
     return err;
 }
 
-static bool start(struct server *server)
+static enum err open_vfs(struct server *server)
 {
-    raise_limits();
-    set_workers(server->config);
-    if (loop_open(&server->loop) != ERR_OK ||
-        signals_open(server->loop, &signals_events, server, &server->signals) != ERR_OK) {
-        log_error("no event loop: out of memory or of open files");
-        return false;
-    }
-    return open_disk(server->config->state_dir, &server->disk) == ERR_OK;
+    enum err err = vfs_open(server->store, server->loop, &server->vfs);
+
+    if (err == ERR_OK)
+        err = reload_apply_exports(server->vfs, server->config);
+    if (err != ERR_OK)
+        log_error("the exports can't be opened: %s", err_text(err));
+    else if (server->config->export_count == 0)
+        log_warning("%s: there is no [export NAME] section: nothing is exported", server->config->path);
+    return err;
 }
 
-static void finish(struct server *server)
+static enum err start(struct server *server)
 {
+    enum err err;
+
+    raise_limits();
+    set_workers(server->config);
+    err = open_loop(server);
+    if (err == ERR_OK)
+        err = open_store(server);
+    if (err == ERR_OK)
+        err = open_vfs(server);
+    if (err == ERR_OK)
+        err = services_open(&server->services, server->loop, server->vfs, server->config);
+    return err;
+}
+
+/* ---- stop ---- */
+
+static void on_services_done(void *data)
+{
+    struct server *server = data;
+
+    loop_stop(server->loop);
+}
+
+static void on_store_done(void *data, enum err err)
+{
+    struct server *server = data;
+
+    server->stop_err = err;
+    loop_stop(server->loop);
+}
+
+static void stop_services(struct server *server)
+{
+    services_shutdown(&server->services, on_services_done, server);
+    loop_run(server->loop);
+    services_close(&server->services);
+}
+
+static void stop_store(struct server *server)
+{
+    store_shutdown(server->store, on_store_done, server);
+    loop_run(server->loop);
+    if (server->stop_err != ERR_OK)
+        log_error("the store did not end well: %s", err_text(server->stop_err));
+    store_close(&server->store);
+}
+
+/* Ends whatever was started, however far it came. */
+static void stop(struct server *server)
+{
+    if (server->vfs != NULL)
+        stop_services(server);
+    vfs_close(&server->vfs);
+    if (server->store != NULL)
+        stop_store(server);
     disk_destroy(&server->disk);
+    notify_watchdog_stop(&server->watchdog);
     signals_close(&server->signals);
     if (server->loop != NULL)
         loop_close(&server->loop);
+    buf_pool_drain();
     config_free(&server->config);
 }
 
 int server_run(struct config *config)
 {
     struct server server = {.config = config};
+    enum err err;
 
     log_info("dittofsd %s starts", DITTOFS_VERSION);
-    if (!start(&server)) {
-        finish(&server);
-        return EXIT_FAILURE;
+    err = start(&server);
+    if (err == ERR_OK) {
+        services_describe(&server.services, server.description, sizeof server.description);
+        log_info("ready: %s", server.description);
+        notify_watchdog_start(&server.watchdog, server.loop);
+        notify_ready(server.description);
+        background_ready();
+        server.serving = true;
+        loop_run(server.loop);
     }
-    log_info("ready");
-    notify_ready("ready");
-    notify_watchdog_start(&server.watchdog, server.loop);
-    background_ready();
-    loop_run(server.loop);
-    notify_watchdog_stop(&server.watchdog);
-    finish(&server);
+    stop(&server);
+    if (err == ERR_OK)
+        err = server.stop_err;
     log_info("stopped");
-    return EXIT_SUCCESS;
+    return err == ERR_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
