@@ -67,7 +67,7 @@
     X(DELEG_REVOKED, "delegation revoked", 22, 10087, 0xC0000128)                                            \
     X(NOXATTR, "no such extended attribute", 2, 10095, 0xC0000272)                                           \
     X(XATTR2BIG, "extended attribute too large", 27, 10096, 0xC0000050)                                      \
-    X(DELETE_PENDING, "being deleted", 70, 70, 0xC0000056)                                                \
+    X(DELETE_PENDING, "being deleted", 70, 70, 0xC0000056)                                                   \
     X(NOT_ONLY_OP, "operation must stand alone", 22, 10081, 0xC000000D)                                      \
     X(UNION_NOTSUPP, "arm of a union not supported", 10004, 10090, 0xC00000BB)                               \
     X(OFFLOAD_DENIED, "offload refused", 10004, 10091, 0xC00000BB)                                           \
