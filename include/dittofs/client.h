@@ -10,7 +10,8 @@
  *   any -client_destroy-> GONE; UNCONFIRMED or stateless CONFIRMED -lease over-> GONE
  *
  * Who keeps a struct client across turns of the loop holds it (client_hold): the memory then stays when it
- * goes, and says CLIENT_GONE. A client with a holder does not expire; its lease starts anew when dropped.
+ * goes, and says CLIENT_GONE. A client with a holder does not expire; its lease starts anew when dropped. So
+ * hold it for the time of a request, not while waiting for other clients.
  */
 #ifndef DITTOFS_CLIENT_H
 #define DITTOFS_CLIENT_H

@@ -9,8 +9,8 @@
  * others take kinds away:
  *
  *   GRANTED -conflict-> BREAKING (the holder is told by `breaking`, time runs) -grant_acknowledge,
- * grant_return-> GRANTED with less, or gone; BREAKING -time over-> gone (`revoked`; the stateid answers
- * ERR_DELEG_REVOKED)
+ * grant_return-> GRANTED with less, or gone; BREAKING -time over-> a delegation is gone (its stateid
+ * answers ERR_DELEG_REVOKED), a lease has nothing left
  *
  * Delegations differ from leases (grant_spec.delegation): they also go when somebody opens for writing or
  * changes attributes, and every break of them is waited for; a lease that loses READ alone is down at once.
@@ -36,8 +36,8 @@ enum grant_status {
 
 struct grant_operations {
     /* From the loop: tell the holder to go down to TO (enum grant_kind bits; 0: return it). When ACKNOWLEDGE
-     * is false no answer is awaited and the grant is down already. Also called when a further conflict needs
-     * less than was asked for before. */
+     * is false no answer is awaited and the grant is down already. A conflict that needs still less makes
+     * another break once this one was answered. */
     void (*breaking)(struct grant *grant, unsigned to, bool acknowledge);
     /* The grant ends without the holder's doing (time over, client gone, administrator): free only. May be
      * NULL. */
@@ -56,8 +56,9 @@ struct grant_spec {
     const struct grant_operations *operations;
     void *user;
 };
-/* ERR_AGAIN: it conflicts with others' opens or grants, or the file's grants were broken lately (damping);
- * ERR_GRACE etc. as open_add; ERR_LIMIT, ERR_NOMEM. */
+/* ERR_AGAIN: it conflicts with grants of others or opens of other clients, or it is a delegation and one of
+ * the file's was broken lately; ERR_EXIST: the client has one with this key; ERR_INVAL; ERR_GRACE etc. as
+ * open_add; ERR_LIMIT, ERR_NOMEM. */
 enum err grant_add(const struct grant_spec *spec, struct grant **grant_r) ERR_MUST_CHECK;
 struct grant *grant_find(const struct state_file *file, const struct client *client, const void *key,
                          size_t key_length);
@@ -84,9 +85,10 @@ enum grant_operation {
     GRANT_OP_SHARE,      /* open against a share mode that a cached handle may be the reason of */
     GRANT_OP_DIRECTORY   /* change the entries of a directory */
 };
-/* The kinds that another's grant may keep beside OPERATION. */
+/* The kinds that another's grant may keep beside OPERATION; a delegation that is broken goes as a whole. */
 unsigned grant_compatible(enum grant_operation operation, bool delegation);
 
+/* Zero it, set DONE. */
 struct grant_waiter {
     /* Once, from the loop, when nothing is in the way any more. ERR_OK. Conflicts may have arisen anew: ask
      * again. */

@@ -12,7 +12,7 @@
  *
  * Waiting: first come, first served. A waiter is granted when it conflicts with no range that is held and no
  * earlier waiter; later requests that wait queue behind it, requests that don't wait pass. A request that
- * would wait for itself through others gets ERR_DEADLOCK (LOCK_POSIX; the search stops after 4096 steps and
+ * would wait for itself through others gets ERR_DEADLOCK (LOCK_POSIX; the search stops after 2048 steps and
  * says no). Granting is bounded work a loop turn; the callbacks come at the turn's end.
  *
  * Cost: O(log n) for n ranges on a file, with others' and one's own found through separate trees.

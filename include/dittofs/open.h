@@ -30,7 +30,7 @@ struct open_spec {
 /* ERR_SHARE_DENIED, ERR_GRACE, ERR_NO_GRACE, ERR_RECLAIM_BAD, ERR_EXPIRED (the client is gone), ERR_LIMIT,
  * ERR_NOMEM. The stateid starts at seqid 1. */
 enum err open_add(const struct open_spec *spec, struct open **open_r) ERR_MUST_CHECK;
-/* The owner's open of the file (the oldest when it has several), or NULL. */
+/* The owner's open of the file (one of them when it has several), or NULL. */
 struct open *open_find(const struct owner *owner, const struct state_file *file);
 /* Adds ACCESS and DENY to what the open has: errors as open_add; nothing is changed then. */
 enum err open_upgrade(struct open *open, unsigned access, unsigned deny, bool reclaim) ERR_MUST_CHECK;

@@ -51,11 +51,12 @@ enum owner_sequence {
     OWNER_SEQUENCE_BUSY,   /* the last one again or the next one, while one is being done */
     OWNER_SEQUENCE_BAD     /* anything else: BAD_SEQID */
 };
-/* An owner that has no sequence yet, or was not confirmed, takes any as new. After 2^32-1 comes 0 or 1.
- * REPLY_R and LENGTH_R are set for a replay, good until the next call for this owner; a NULL reply was too
- * long to keep. */
+/* An owner that has no sequence yet takes any as new. After 2^32-1 comes 0 or 1. REPLY_R and LENGTH_R are set
+ * for a replay, good until the next call for this owner; a NULL reply was too long to keep. */
 enum owner_sequence owner_sequence_check(struct owner *owner, uint32_t seqid, const uint8_t **reply_r,
                                          size_t *length_r);
+/* The next one is taken whatever it is: an OPEN of an owner that was never confirmed (RFC 7530 16.18.5). */
+void owner_sequence_forget(struct owner *owner);
 /* Ends what OWNER_SEQUENCE_NEW began. ADVANCE: the seqid was used up (not for the errors of RFC 7530 9.1.7:
  * STALE_CLIENTID, STALE_STATEID, BAD_STATEID, BAD_SEQID, BADXDR, RESOURCE, NOFILEHANDLE, MOVED). REPLY is
  * copied; one that is longer than max_owner_reply is not kept. */
