@@ -28,8 +28,9 @@ struct checkpointer {
     struct disk_file *file; /* the database, to sync it */
     struct loop_job job;
     bool job_runs;
-    int frames; /* in the WAL, after the last commit */
-    int copied; /* of them, by the pass that is back */
+    int frames;  /* in the WAL, after the last commit */
+    int copied;  /* of them, so far */
+    int counted; /* of these, in the counters */
     unsigned passes;
     bool last_wanted; /* the worker is through: the loop copies the rest */
     enum err job_err;
@@ -46,7 +47,7 @@ static int count_frames(void *data, sqlite3 *db, const char *name, int frames)
     return SQLITE_OK;
 }
 
-static enum err run_pass(struct checkpointer *checkpointer, int *copied_r)
+static enum err run_pass(struct checkpointer *checkpointer)
 {
     int frames = 0, copied = 0;
     int code = sqlite3_wal_checkpoint_v2(checkpointer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
@@ -58,7 +59,7 @@ static enum err run_pass(struct checkpointer *checkpointer, int *copied_r)
         log_error("store: checkpoint: %s", sqlite3_errmsg(checkpointer->db));
         return err;
     }
-    *copied_r = copied;
+    checkpointer->copied = copied;
     return ERR_OK;
 }
 
@@ -66,9 +67,18 @@ static void pass_work(struct loop_job *job)
 {
     struct checkpointer *checkpointer = container_of(job, struct checkpointer, job);
 
-    checkpointer->job_err = run_pass(checkpointer, &checkpointer->copied);
+    checkpointer->job_err = run_pass(checkpointer);
     if (checkpointer->job_err == ERR_OK)
         checkpointer->job_err = disk_sync(checkpointer->file);
+}
+
+/* COPIED counts from the WAL's beginning. */
+static void count_copied(struct checkpointer *checkpointer)
+{
+    int before = checkpointer->counted <= checkpointer->copied ? checkpointer->counted : 0;
+
+    checkpointer->store->counters.checkpoint_frames += (uint64_t)(checkpointer->copied - before);
+    checkpointer->counted = checkpointer->copied;
 }
 
 static void start_pass(struct checkpointer *checkpointer);
@@ -84,7 +94,7 @@ static void pass_done(struct loop_job *job)
     if (checkpointer->job_err != ERR_OK)
         (void)store__fail(store, checkpointer->job_err, "the WAL could not be checkpointed");
     else
-        store->counters.checkpoint_frames += (uint64_t)checkpointer->copied;
+        count_copied(checkpointer);
     if (all_done != NULL) {
         checkpointer->all_done = NULL;
         all_done(store);
@@ -114,7 +124,6 @@ void checkpoint_consider(struct store *store)
 {
     struct checkpointer *checkpointer = store->checkpointer;
     uint64_t most = store->options.segment_bytes / 16, bytes;
-    int copied = 0;
     enum err err;
 
     if (checkpointer->job_runs || store->health != ERR_OK || store->transaction)
@@ -123,13 +132,14 @@ void checkpoint_consider(struct store *store)
     bytes = (uint64_t)checkpointer->frames * FRAME_BYTES;
     if (checkpointer->last_wanted || bytes > BATCH_WAL_BYTES_HARD) {
         checkpointer->last_wanted = false;
-        err = run_pass(checkpointer, &copied);
+        err = run_pass(checkpointer);
         if (err != ERR_OK) {
             (void)store__fail(store, err, "the WAL could not be checkpointed");
             return;
         }
+        count_copied(checkpointer);
         /* The next transaction begins the WAL anew; its commit tells the number of frames. */
-        checkpointer->frames = 0;
+        checkpointer->frames = checkpointer->counted = 0;
     } else if (bytes > most) {
         checkpointer->passes = 0;
         start_pass(checkpointer);

@@ -6,6 +6,11 @@
  * shared memory are held here, in the heap, under one mutex: they order the connections of one store, each of
  * which is used by one thread at a time (writer: loop; checkpointer: a worker).
  *
+ * SQLite writes each frame of the WAL in two small pieces. Here they are gathered and written at the
+ * transaction's end, in a few large ones: at the latest with the frame that says "commit" (its header has a
+ * database size, https://sqlite.org/fileformat2.html 4.1), before SQLite shows the transaction to other
+ * connections. Nothing but the writer's own handle needs to know.
+ *
  * Errors of the disk are kept in last_error, because SQLite's codes say less than enum err.
  */
 #include "store/sqlite_door_priv.h"
@@ -21,6 +26,8 @@
 enum {
     SHM_LOCKS = SQLITE_SHM_NLOCK,
     SHM_REGIONS_MAX = 4096, /* of 32 KiB: a WAL of 16 million frames */
+    GATHER_BYTES = 256 << 10,
+    FRAME_HEAD_BYTES = 24,
 };
 
 struct sqlite_door {
@@ -45,6 +52,13 @@ struct door_file {
     int level; /* SQLITE_LOCK_* held */
     bool mapped;
     uint16_t shm_shared, shm_exclusive; /* bits of locks held */
+
+    /* of a WAL that is written: bytes that are gathered, and where they belong */
+    bool is_wal;
+    bool commits; /* the page that follows ends the transaction */
+    uint8_t *gathered;
+    size_t gathered_length;
+    uint64_t gathered_at;
 };
 
 static struct door_file *door_file(sqlite3_file *file)
@@ -94,16 +108,80 @@ enum err sqlite_door_err(struct sqlite_door *door, int code)
 
 static int file_close(sqlite3_file *file)
 {
-    disk_close(&door_file(file)->file);
+    struct door_file *f = door_file(file);
+
+    free(f->gathered); /* a transaction that was never committed */
+    disk_close(&f->file);
     return SQLITE_OK;
+}
+
+/* Writes what was gathered. */
+static int flush(struct door_file *f)
+{
+    size_t length = f->gathered_length;
+    enum err err;
+
+    if (length == 0)
+        return SQLITE_OK;
+    f->gathered_length = 0;
+    f->gathered_at += length;
+    err = disk_pwrite(f->file, f->gathered, length, f->gathered_at - length);
+    return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_WRITE);
+}
+
+static bool is_commit(const uint8_t *frame_head)
+{
+    static const uint8_t none[4];
+
+    return memcmp(frame_head + 4, none, sizeof none) != 0;
+}
+
+static int write_now(struct door_file *f, const void *data, size_t length, uint64_t offset)
+{
+    enum err err = disk_pwrite(f->file, data, length, offset);
+
+    return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_WRITE);
+}
+
+static int gather(struct door_file *f, const uint8_t *data, size_t length, uint64_t offset)
+{
+    bool follows = offset == f->gathered_at + f->gathered_length;
+    int code = SQLITE_OK;
+
+    if (f->gathered == NULL)
+        f->gathered = malloc(GATHER_BYTES);
+    if (!follows || f->gathered_length + length > GATHER_BYTES)
+        code = flush(f);
+    if (code != SQLITE_OK)
+        return code;
+    if (!follows || f->gathered == NULL) {
+        /* Begins somewhere else; or frames that were written are changed, and no page follows their heads. */
+        f->gathered_at = offset + length;
+        f->commits = length == FRAME_HEAD_BYTES && is_commit(data);
+        return write_now(f, data, length, offset);
+    }
+    memcpy(f->gathered + f->gathered_length, data, length);
+    f->gathered_length += length;
+    if (length == FRAME_HEAD_BYTES) {
+        f->commits = is_commit(data);
+        return SQLITE_OK;
+    }
+    if (f->commits)
+        code = flush(f);
+    f->commits = false;
+    return code;
 }
 
 static int file_read(sqlite3_file *file, void *buffer, int length, sqlite3_int64 offset)
 {
     struct door_file *f = door_file(file);
+    int code = flush(f);
     size_t got = 0;
-    enum err err = disk_pread(f->file, buffer, (size_t)length, (uint64_t)offset, &got);
+    enum err err;
 
+    if (code != SQLITE_OK)
+        return code;
+    err = disk_pread(f->file, buffer, (size_t)length, (uint64_t)offset, &got);
     if (err != ERR_OK)
         return failed(f->door, err, SQLITE_IOERR_READ);
     if (got < (size_t)length) {
@@ -116,21 +194,24 @@ static int file_read(sqlite3_file *file, void *buffer, int length, sqlite3_int64
 static int file_write(sqlite3_file *file, const void *data, int length, sqlite3_int64 offset)
 {
     struct door_file *f = door_file(file);
-    enum err err;
 
     if (f->door->read_only)
         return SQLITE_READONLY;
-    err = disk_pwrite(f->file, data, (size_t)length, (uint64_t)offset);
-    return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_WRITE);
+    if (f->is_wal && length <= GATHER_BYTES)
+        return gather(f, data, (size_t)length, (uint64_t)offset);
+    return write_now(f, data, (size_t)length, (uint64_t)offset);
 }
 
 static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
     struct door_file *f = door_file(file);
+    int code = flush(f);
     enum err err;
 
     if (f->door->read_only)
         return SQLITE_READONLY;
+    if (code != SQLITE_OK)
+        return code;
     err = disk_truncate(f->file, (uint64_t)size);
     return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_TRUNCATE);
 }
@@ -138,18 +219,26 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
 static int file_sync(sqlite3_file *file, int flags)
 {
     struct door_file *f = door_file(file);
-    enum err err = disk_sync(f->file);
+    int code = flush(f);
+    enum err err;
 
     (void)flags;
+    if (code != SQLITE_OK)
+        return code;
+    err = disk_sync(f->file);
     return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_FSYNC);
 }
 
 static int file_size(sqlite3_file *file, sqlite3_int64 *size_r)
 {
     struct door_file *f = door_file(file);
+    int code = flush(f);
     uint64_t size;
-    enum err err = disk_size(f->file, &size);
+    enum err err;
 
+    if (code != SQLITE_OK)
+        return code;
+    err = disk_size(f->file, &size);
     if (err != ERR_OK)
         return failed(f->door, err, SQLITE_IOERR_FSTAT);
     *size_r = (sqlite3_int64)size;
@@ -387,17 +476,14 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
     unsigned how = DISK_READ;
     enum err err;
 
-    f->base.pMethods = NULL;
+    file->pMethods = NULL;
     if (name == NULL || (strcmp(name, DOOR_DATABASE) != 0 && strcmp(name, DOOR_WAL) != 0)) {
         log_error("store: SQLite asked for a file that it may not have: %s", name ? name : "(temporary)");
         return SQLITE_CANTOPEN;
     }
     if (!door->read_only)
         how |= DISK_WRITE | (flags & SQLITE_OPEN_CREATE ? DISK_CREATE : 0);
-    f->door = door;
-    f->level = SQLITE_LOCK_NONE;
-    f->mapped = false;
-    f->shm_shared = f->shm_exclusive = 0;
+    *f = (struct door_file){.door = door, .is_wal = strcmp(name, DOOR_WAL) == 0};
     err = disk_open(door->disk, name, how, &f->file);
     if (err != ERR_OK)
         return failed(door, err, SQLITE_CANTOPEN);

@@ -1,0 +1,53 @@
+/*
+ * nfsworld.h - a whole NFS server within a test: simulated disk, store, vfs, rpc and the NFS front-ends on a
+ * loop that turns while a client waits, so that test and server take turns on one thread.
+ *
+ * Everything fails the test by itself (cmocka), so nothing here returns an error.
+ */
+#ifndef DITTOFS_TESTS_NFSWORLD_H
+#define DITTOFS_TESTS_NFSWORLD_H
+
+#include "dittofs/disk.h"
+#include "dittofs/nfs.h"
+#include "nfs3client.h"
+
+enum { NFSWORLD_EXPORTS_MAX = 16 };
+
+struct nfsworld {
+    struct disk *disk; /* simdisk; stays over a restart */
+    struct loop *loop;
+    struct store *store;
+    struct vfs *vfs;
+    struct onc_server *rpc;
+    struct nfs_server *nfs;
+    uint16_t port; /* NFS over TCP, MOUNT over TCP and UDP; stays over a restart */
+    struct nfs_limits limits;
+    struct vfs_export_config exports[NFSWORLD_EXPORTS_MAX];
+    size_t export_count;
+    bool done; /* of a shutdown */
+};
+
+/* Starts a server with COUNT exports. LIMITS may be NULL. */
+struct nfsworld *nfsworld_open(const struct vfs_export_config *exports, size_t count,
+                               const struct nfs_limits *limits);
+/* Ends it in good order; no request, inode or buffer may be left. Close the clients first. */
+void nfsworld_close(struct nfsworld **world);
+/* The same for one whose disk has failed: what is in the store is dropped as by a crash. */
+void nfsworld_abandon(struct nfsworld **world);
+/* Ends it and starts another one on the same disk, with the same exports and port. */
+void nfsworld_restart(struct nfsworld *world);
+/* Turns the loop COUNT times. */
+void nfsworld_turn(struct nfsworld *world, int count);
+/* Replaces the exports as a reload does. */
+void nfsworld_set_exports(struct nfsworld *world, const struct vfs_export_config *exports, size_t count);
+
+/* An export that everybody may use: read-write, sync, no squash, AUTH_SYS, root directory 0777. */
+struct vfs_export_config nfsworld_export(const char *name);
+
+/* A connection with AUTH_SYS as UID and GID. */
+struct rpcclient *nfsworld_client(struct nfsworld *world, uint32_t uid, uint32_t gid);
+struct rpcclient *nfsworld_udp_client(struct nfsworld *world);
+/* The handle of PATH by MOUNT. */
+struct nfs3_handle nfsworld_mount(struct rpcclient *client, const char *path);
+
+#endif

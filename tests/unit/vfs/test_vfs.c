@@ -1,0 +1,185 @@
+/*
+ * test_vfs.c - durability of what operations did, over crashes; sync = no; the boot verifier; space.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "vfs/vfs_priv.h"
+#include "simdisk.h"
+#include "vfsworld.h"
+
+static struct world world;
+
+static int start(void **state)
+{
+    (void)state;
+    world_start(&world);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    world_check_tree(&world);
+    world_stop(&world);
+    return 0;
+}
+
+static struct vfs_context fresh(void)
+{
+    struct vfs_context context = world.root;
+
+    context.ticket = (struct store_ticket){0};
+    return context;
+}
+
+static void verifier(void **state)
+{
+    uint64_t first = vfs_boot_verifier(world.vfs);
+
+    (void)state;
+    assert_int_equal(vfs_boot_verifier(world.vfs), first);
+    assert_ptr_equal(vfs_loop(world.vfs), world.loop);
+    world_restart(&world);
+    assert_int_not_equal(vfs_boot_verifier(world.vfs), first);
+}
+
+/* What a reply was sent for is there after a crash, whatever the disk loses. */
+static void replies_are_durable(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct vfs_context context = fresh();
+        struct vfs_create create = {.type = INODE_FILE, .how = VFS_CREATE_GUARDED};
+        struct vfs_setattr set = {.set = VFS_SET_MODE, .mode = 0604};
+        struct inode *dir = world_make(&world, NULL, "dir", INODE_DIRECTORY, 0755, 0, 0), *inode, *other;
+        bool created;
+
+        assert_int_equal(vfs_create(&context, dir, world_name("a"), &create, &inode, &created), ERR_OK);
+        assert_int_equal(world_durable(&world, &context), ERR_OK);
+        context = fresh();
+        assert_int_equal(vfs_setattr(&context, inode, &set, NULL, false), ERR_OK);
+        assert_int_equal(vfs_link(&context, inode, dir, world_name("b")), ERR_OK);
+        assert_int_equal(vfs_rename(&context, dir, world_name("a"), world.top, world_name("c"), false),
+                         ERR_OK);
+        assert_int_equal(world_durable(&world, &context), ERR_OK);
+        /* These get no reply: there or not, but the tree is true. */
+        context = fresh();
+        assert_int_equal(vfs_create(&context, dir, world_name("d"), &create, &other, &created), ERR_OK);
+        vfs_unref(&other);
+        vfs_unref(&inode);
+        vfs_unref(&dir);
+        world_crash(&world, seed);
+        world_check_tree(&world);
+        dir = world_find(&world, NULL, "dir");
+        inode = world_find(&world, NULL, "c");
+        other = world_find(&world, dir, "b");
+        assert_non_null(inode);
+        assert_ptr_equal(inode, other);
+        assert_int_equal(inode_attr(inode)->mode, 0604);
+        assert_int_equal(inode_attr(inode)->nlink, 2);
+        assert_false(world_has(&world, dir, "a"));
+        vfs_unref(&inode);
+        vfs_unref(&other);
+        vfs_unref(&dir);
+        context = fresh();
+        assert_int_equal(vfs_remove(&context, world.top, world_name("c"), VFS_REMOVE_ANY), ERR_OK);
+        assert_int_equal(world_durable(&world, &context), ERR_OK);
+        world_crash(&world, seed * 1000);
+        assert_false(world_has(&world, NULL, "c"));
+        world_remove_all(&world, NULL, "dir");
+    }
+}
+
+static void nothing_to_wait_for(void **state)
+{
+    struct vfs_export_config config = world_config("test");
+    struct vfs_context context = fresh();
+    struct vfs_create create = {.type = INODE_FILE, .how = VFS_CREATE_GUARDED};
+    struct store_waiter waiter = {.done = NULL};
+    struct inode *inode;
+    bool created;
+
+    (void)state;
+    assert_int_equal(vfs_lookup(&context, world.top, world_name("none"), &inode), ERR_NOENT);
+    assert_int_equal(vfs_durable(&context, &waiter), ERR_OK);
+    assert_int_equal(vfs_create(&context, world.top, world_name("a"), &create, &inode, &created), ERR_OK);
+    vfs_unref(&inode);
+    assert_int_equal(world_durable(&world, &context), ERR_OK);
+    assert_int_equal(vfs_durable(&context, &waiter), ERR_OK); /* by now it is */
+    /* exports(5), async: the reply does not wait. */
+    config.sync = false;
+    assert_int_equal(vfs_exports_set(world.vfs, &config, 1), ERR_OK);
+    context = fresh();
+    assert_int_equal(vfs_create(&context, world.top, world_name("b"), &create, &inode, &created), ERR_OK);
+    vfs_unref(&inode);
+    assert_int_not_equal(context.ticket.batch, 0);
+    assert_int_equal(vfs_durable(&context, &waiter), ERR_OK);
+    config.sync = true;
+    assert_int_equal(vfs_exports_set(world.vfs, &config, 1), ERR_OK);
+    assert_int_equal(world_durable(&world, &context), ERR_OK);
+    world_remove_all(&world, NULL, "a");
+    world_remove_all(&world, NULL, "b");
+}
+
+/* The change number of an inode never comes twice, whatever happens. */
+static void change_numbers(void **state)
+{
+    struct inode *inode = world_make(&world, NULL, "a", INODE_FILE, 0644, 0, 0);
+    struct vfs_context context = world.root;
+    uint64_t last = inode_attr(inode)->change;
+
+    (void)state;
+    assert_int_equal(world_durable(&world, &context), ERR_OK);
+    for (unsigned round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < 5; i++) {
+            world_chmod(&world, inode, 0600 + i);
+            assert_true(inode_attr(inode)->change > last);
+            last = inode_attr(inode)->change;
+        }
+        vfs_unref(&inode);
+        if (round % 2 == 0)
+            world_restart(&world);
+        else
+            world_crash(&world, round);
+        inode = world_find(&world, NULL, "a");
+        assert_non_null(inode);
+    }
+    vfs_unref(&inode);
+    world_remove_all(&world, NULL, "a");
+}
+
+static void space(void **state)
+{
+    struct vfs_space before, after;
+    struct inode *inode;
+
+    (void)state;
+    vfs_space(&world.root, &before);
+    assert_true(before.total_bytes >= before.free_bytes);
+    assert_true(before.free_bytes >= before.available_bytes);
+    assert_true(before.available_bytes > 0);
+    assert_true(before.total_files >= before.free_files);
+    assert_true(before.available_files > 0);
+    inode = world_make(&world, NULL, "a", INODE_FILE, 0644, 0, 0);
+    vfs_unref(&inode);
+    vfs_space(&world.root, &after);
+    assert_int_equal(after.total_files - after.free_files, before.total_files - before.free_files + 1);
+    world_remove_all(&world, NULL, "a");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verifier),
+        cmocka_unit_test(replies_are_durable),
+        cmocka_unit_test(nothing_to_wait_for),
+        cmocka_unit_test(change_numbers),
+        cmocka_unit_test(space),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
