@@ -4,11 +4,14 @@ check() {
 	local what=$1
 	shift
 	checks=$((checks + 1))
-	if "$@" >/run/check.out 2>&1; then
+	local status
+	"$@" >/run/check.out 2>&1
+	status=$?
+	if [ $status = 0 ]; then
 		echo "  ok      $what"
 	else
 		broken=$((broken + 1))
-		echo "  NOT OK  $what (status $?: $*)"
+		echo "  NOT OK  $what (status $status: $*)"
 		tail -5 /run/check.out | sed 's/^/          /'
 	fi
 }
