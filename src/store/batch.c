@@ -281,7 +281,7 @@ enum err store__commit_now(struct store *store)
         err = commit(store);
     if (err != ERR_OK)
         return err;
-    err = disk_sync(batches->wal);
+    err = sqlite_door_sync_wal(batches->store->door, batches->wal);
     if (err != ERR_OK)
         return store__fail(store, err, "the WAL could not be synced");
     batches->durable = batches->committed;
@@ -300,7 +300,7 @@ static void sync_work(struct loop_job *job)
         batches->job_log_err = data_sync_work(batches->store);
     /* After a log that could not be synced nothing may get durable that came later. */
     if (batches->job_wal && batches->job_log_err == ERR_OK)
-        batches->job_wal_err = disk_sync(batches->wal);
+        batches->job_wal_err = sqlite_door_sync_wal(batches->store->door, batches->wal);
 }
 
 static void sync_returned(struct store *store)

@@ -35,9 +35,11 @@ struct sqlite_door {
     char name[40];
     struct disk *disk;
     bool read_only;
-    _Atomic int last_error; /* enum err */
-    pthread_mutex_t mutex;  /* of everything below */
-    unsigned shared;        /* connections with a SHARED lock or more on the database */
+    _Atomic int last_error;     /* enum err */
+    pthread_mutex_t sync_mutex; /* one sync of the WAL at a time */
+    _Atomic int sync_error;     /* of the first one that failed, of any file */
+    pthread_mutex_t mutex;      /* of everything below */
+    unsigned shared;            /* connections with a SHARED lock or more on the database */
     bool reserved, pending, exclusive;
     void *regions[SHM_REGIONS_MAX];
     unsigned lock_shared[SHM_LOCKS];
@@ -216,6 +218,30 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
     return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_TRUNCATE);
 }
 
+/* After a failed sync the system may have dropped what was to be written, and the next one, by whomever, may
+ * say that all is well: so there is no next one. */
+static enum err sync_once(struct sqlite_door *door, struct disk_file *file)
+{
+    enum err err = (enum err)atomic_load(&door->sync_error);
+
+    if (err != ERR_OK)
+        return err;
+    err = disk_sync(file);
+    if (err != ERR_OK)
+        atomic_store(&door->sync_error, (int)err);
+    return err;
+}
+
+enum err sqlite_door_sync_wal(struct sqlite_door *door, struct disk_file *wal)
+{
+    enum err err;
+
+    pthread_mutex_lock(&door->sync_mutex);
+    err = sync_once(door, wal);
+    pthread_mutex_unlock(&door->sync_mutex);
+    return err;
+}
+
 static int file_sync(sqlite3_file *file, int flags)
 {
     struct door_file *f = door_file(file);
@@ -225,7 +251,7 @@ static int file_sync(sqlite3_file *file, int flags)
     (void)flags;
     if (code != SQLITE_OK)
         return code;
-    err = disk_sync(f->file);
+    err = f->is_wal ? sqlite_door_sync_wal(f->door, f->file) : sync_once(f->door, f->file);
     return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_FSYNC);
 }
 
@@ -586,6 +612,7 @@ enum err sqlite_door_open(struct disk *disk, bool read_only, struct sqlite_door 
     door->disk = disk;
     door->read_only = read_only;
     pthread_mutex_init(&door->mutex, NULL);
+    pthread_mutex_init(&door->sync_mutex, NULL);
     snprintf(door->name, sizeof door->name, "dittofs-%u", atomic_fetch_add(&count, 1));
     door->vfs = (sqlite3_vfs){
         .iVersion = 2,
@@ -604,6 +631,7 @@ enum err sqlite_door_open(struct disk *disk, bool read_only, struct sqlite_door 
     };
     if (sqlite3_vfs_register(&door->vfs, 0) != SQLITE_OK) {
         pthread_mutex_destroy(&door->mutex);
+        pthread_mutex_destroy(&door->sync_mutex);
         free(door);
         return ERR_NOMEM;
     }
@@ -621,6 +649,7 @@ void sqlite_door_close(struct sqlite_door **door)
     invariant(d->mappers == 0);
     sqlite3_vfs_unregister(&d->vfs);
     pthread_mutex_destroy(&d->mutex);
+    pthread_mutex_destroy(&d->sync_mutex);
     free(d);
 }
 
