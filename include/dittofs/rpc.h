@@ -185,12 +185,12 @@ struct onc_mapping {
 struct onc_portmap;
 /* Tells the world where the MAPPINGS (copied) are. Registration runs on a worker; serving answers PMAP
  * version 2 and RPCBIND versions 3 and 4 (RFC 1833) on port 111 of ADDRESSES over TCP and UDP, SET and UNSET
- * refused. A failure to do either is a warning in the log, not an error. */
+ * refused, DUMP over TCP only. A failure to do either is a warning in the log, not an error. */
 enum err onc_portmap_start(struct onc_server *server, enum onc_portmap_mode mode,
                            const struct net_address *addresses, size_t address_count,
                            const struct onc_mapping *mappings, size_t mapping_count,
                            struct onc_portmap **portmap_r) ERR_MUST_CHECK;
-/* Takes the registrations back (waits for it at most 2 s). */
+/* Takes the registrations back (waits for it at most 2 s). Before onc_server_close. */
 void onc_portmap_stop(struct onc_portmap **portmap);
 
 #endif

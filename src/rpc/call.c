@@ -343,6 +343,13 @@ struct onc_conn *onc_call_conn(struct onc_call *call)
     return live(call)->conn;
 }
 
+const struct net_address *onc__call_local(struct onc_call *public_call)
+{
+    const struct onc__call *call = live(public_call);
+
+    return call->datagram == NULL && call->conn != NULL ? &call->conn->local : &call->local;
+}
+
 /* ---- the beginning ---- */
 
 /* Memory for the results, and the header before them. */

@@ -110,11 +110,15 @@ struct onc_server {
     struct onc__call *free_calls;
     uint32_t free_call_count;
     struct onc__duplicates duplicates;
+    uint32_t jobs; /* with workers: shutdown waits for them */
     bool shutting_down;
     void (*shutdown_done)(void *data);
     void *shutdown_data;
 };
 
+/* Ends a service before the server: listeners and connections close, its programs are forgotten. No call of
+ * it may be suspended. */
+void onc__service_stop(struct onc_service *service);
 /* Limits over the whole server are no longer reached, perhaps. */
 void onc__server_unblock(struct onc_server *server);
 bool onc__server_is_full(const struct onc_server *server);
@@ -234,6 +238,8 @@ bool onc__call_judge(struct onc_conn *conn, const uint8_t *head, size_t head_len
 void onc__call_detach(struct onc__call *call);
 /* The client asks for the reply over CONN now. */
 void onc__call_attach_conn(struct onc__call *call, struct onc_conn *conn);
+/* The address of ours that a call was sent to. */
+const struct net_address *onc__call_local(struct onc_call *call);
 void onc__calls_free(struct onc_server *server);
 
 static inline struct onc__call *onc__call_of(struct onc_call *call)

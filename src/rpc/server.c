@@ -128,16 +128,19 @@ void onc__server_unblock(struct onc_server *server)
     loop_wake(server->loop);
 }
 
-static void free_datagrams(struct onc_server *server)
+static void free_datagrams(struct onc_service *service)
+{
+    while (!list_is_empty(&service->datagrams))
+        onc__datagram_free(list_first(&service->datagrams, struct onc__datagram, link));
+}
+
+static void free_all_datagrams(struct onc_server *server)
 {
     struct list *link;
 
     list_for_each(link, &server->services)
     {
-        struct onc_service *service = container_of(link, struct onc_service, link);
-
-        while (!list_is_empty(&service->datagrams))
-            onc__datagram_free(list_first(&service->datagrams, struct onc__datagram, link));
+        free_datagrams(container_of(link, struct onc_service, link));
     }
 }
 
@@ -145,11 +148,12 @@ static void finish_shutdown(struct onc_server *server)
 {
     void (*done)(void *) = server->shutdown_done;
 
-    if (server->counters.calls_now > 0 || server->counters.connections_now > 0 || done == NULL)
+    if (server->counters.calls_now > 0 || server->counters.connections_now > 0 || server->jobs > 0 ||
+        done == NULL)
         return;
     server->shutdown_done = NULL;
     loop_timer_stop(&server->grace);
-    free_datagrams(server);
+    free_all_datagrams(server);
     done(server->shutdown_data);
 }
 
@@ -174,6 +178,33 @@ static void on_hook(struct loop_hook *hook)
 
 /* ---- shutdown ---- */
 
+static void close_listeners(struct onc_service *service)
+{
+    while (!list_is_empty(&service->listeners)) {
+        struct onc__listener *listener = list_first(&service->listeners, struct onc__listener, link);
+
+        list_remove(&listener->link);
+        net_listener_close(&listener->net);
+        free(listener);
+    }
+}
+
+void onc__service_stop(struct onc_service *service)
+{
+    struct list *link, *following;
+
+    close_listeners(service);
+    free_datagrams(service);
+    list_for_each_safe(link, following, &service->server->conns)
+    {
+        struct onc_conn *conn = container_of(link, struct onc_conn, link);
+
+        if (conn->service == service)
+            onc__conn_close(conn, true);
+    }
+    service->program_count = 0;
+}
+
 void onc_server_shutdown(struct onc_server *server, void (*done)(void *data), void *data)
 {
     struct list *link, *following;
@@ -184,15 +215,7 @@ void onc_server_shutdown(struct onc_server *server, void (*done)(void *data), vo
     server->shutdown_data = data;
     list_for_each(link, &server->services)
     {
-        struct onc_service *service = container_of(link, struct onc_service, link);
-
-        while (!list_is_empty(&service->listeners)) {
-            struct onc__listener *listener = list_first(&service->listeners, struct onc__listener, link);
-
-            list_remove(&listener->link);
-            net_listener_close(&listener->net);
-            free(listener);
-        }
+        close_listeners(container_of(link, struct onc_service, link));
     }
     list_for_each_safe(link, following, &server->conns)
     {
@@ -225,7 +248,7 @@ void onc_server_close(struct onc_server **server_p)
     loop_hook_remove(&server->hook);
     loop_timer_stop(&server->sweep);
     loop_timer_stop(&server->grace);
-    free_datagrams(server);
+    free_all_datagrams(server);
     while (!list_is_empty(&server->services)) {
         struct onc_service *service = list_first(&server->services, struct onc_service, link);
 

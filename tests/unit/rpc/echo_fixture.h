@@ -260,7 +260,7 @@ static inline void echo_turns(int turns)
         loop_run_once(echo.loop, false);
 }
 
-static struct rpcclient *echo_client(enum rpcclient_transport transport)
+static inline struct rpcclient *echo_client(enum rpcclient_transport transport)
 {
     struct rpcclient *client =
         rpcclient_open("127.0.0.1", transport == RPCCLIENT_TCP ? echo.port : echo.udp_port, transport);
