@@ -35,11 +35,11 @@ static void start(struct nfsworld *world)
     struct onc_service *service;
 
     assert_int_equal(loop_open(&world->loop), ERR_OK);
-    assert_int_equal(store_open(world->disk, world->loop, NULL, &world->store), ERR_OK);
+    assert_int_equal(store_open(world->disk, world->loop, &world->options.store, &world->store), ERR_OK);
     assert_int_equal(vfs_open(world->store, world->loop, &world->vfs), ERR_OK);
     assert_int_equal(vfs_exports_set(world->vfs, world->exports, world->export_count), ERR_OK);
     assert_int_equal(onc_server_open(world->loop, NULL, &world->rpc), ERR_OK);
-    assert_int_equal(nfs_server_open(world->vfs, &world->limits, &world->nfs), ERR_OK);
+    assert_int_equal(nfs_server_open(world->vfs, &world->options.nfs, &world->nfs), ERR_OK);
     assert_int_equal(onc_service_open(world->rpc, "nfs", &service), ERR_OK);
     assert_int_equal(nfs_server_add_nfs3(world->nfs, service), ERR_OK);
     assert_int_equal(nfs_server_add_mount(world->nfs, service), ERR_OK);
@@ -91,7 +91,7 @@ static void stop(struct nfsworld *world)
 }
 
 struct nfsworld *nfsworld_open(const struct vfs_export_config *exports, size_t count,
-                               const struct nfs_limits *limits)
+                               const struct nfsworld_options *options)
 {
     struct nfsworld *world = calloc(1, sizeof *world);
 
@@ -100,8 +100,8 @@ struct nfsworld *nfsworld_open(const struct vfs_export_config *exports, size_t c
     world->disk = simdisk_new(1);
     world->export_count = count;
     memcpy(world->exports, exports, count * sizeof *exports);
-    if (limits != NULL)
-        world->limits = *limits;
+    if (options != NULL)
+        world->options = *options;
     log_set_level(LOG_LEVEL_ERROR);
     start(world);
     return world;

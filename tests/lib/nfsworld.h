@@ -13,6 +13,11 @@
 
 enum { NFSWORLD_EXPORTS_MAX = 16 };
 
+struct nfsworld_options {
+    struct nfs_limits nfs;
+    struct store_options store;
+};
+
 struct nfsworld {
     struct disk *disk; /* simdisk; stays over a restart */
     struct loop *loop;
@@ -21,15 +26,15 @@ struct nfsworld {
     struct onc_server *rpc;
     struct nfs_server *nfs;
     uint16_t port; /* NFS over TCP, MOUNT over TCP and UDP; stays over a restart */
-    struct nfs_limits limits;
+    struct nfsworld_options options;
     struct vfs_export_config exports[NFSWORLD_EXPORTS_MAX];
     size_t export_count;
     bool done; /* of a shutdown */
 };
 
-/* Starts a server with COUNT exports. LIMITS may be NULL. */
+/* Starts a server with COUNT exports. OPTIONS may be NULL. */
 struct nfsworld *nfsworld_open(const struct vfs_export_config *exports, size_t count,
-                               const struct nfs_limits *limits);
+                               const struct nfsworld_options *options);
 /* Ends it in good order; no request, inode or buffer may be left. Close the clients first. */
 void nfsworld_close(struct nfsworld **world);
 /* The same for one whose disk has failed: what is in the store is dropped as by a crash. */

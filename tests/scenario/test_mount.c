@@ -32,7 +32,7 @@ static int set_up(void **state)
 {
     struct vfs_export_config exports[] = {nfsworld_export("b"), nfsworld_export("a"), nfsworld_export("deny"),
                                           nfsworld_export("v4")};
-    struct nfs_limits limits = {.mounts = MOUNTS};
+    struct nfsworld_options options = {.nfs = {.mounts = MOUNTS}};
 
     (void)state;
     exports[0].hosts_allow = elsewhere;
@@ -41,7 +41,7 @@ static int set_up(void **state)
     exports[2].hosts_deny = &loopback;
     exports[2].hosts_deny_count = 1;
     exports[3].protocols = VFS_NFS4;
-    world = nfsworld_open(exports, 4, &limits);
+    world = nfsworld_open(exports, 4, &options);
     root = nfsworld_client(world, 0, 0);
     return 0;
 }
