@@ -1,0 +1,318 @@
+/*
+ * data_read.c - store_read and store_seek.
+ *
+ * What is in memory is copied and what is in the page cache is read at once, on the loop. From the first
+ * piece that would wait for the disk on, pieces that lie on the disk go to one job. Every byte that comes
+ * from a file is checked against the checksum of its chunk; a chunk that is wanted in part is read whole.
+ *
+ * The job holds the blocks and the files it reads, nothing of the inode: their bytes are not given back
+ * before jobs that began earlier are done (gc.c).
+ */
+#include "store/core_priv.h"
+
+#include "dittofs/log.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A part of a block that is wanted at TO. */
+struct fragment {
+    struct block *block;
+    struct segment *segment;
+    struct disk_file *file;
+    uint64_t place; /* of the block's first byte; it may move meanwhile */
+    uint32_t skip, length;
+    uint8_t *to;
+};
+
+struct read_job {
+    struct data_job job;
+    struct store_read *read;
+    uint64_t ino;
+    enum err err;
+    size_t count, capacity;
+    struct fragment fragments[];
+};
+
+/* ---- reading and checking ---- */
+
+static enum err read_bytes(const struct fragment *fragment, uint32_t from, void *to, uint32_t length,
+                           bool wait)
+{
+    uint64_t offset = (uint64_t)position_place(fragment->place) + from;
+    size_t got = 0;
+    enum err err = wait ? disk_pread(fragment->file, to, length, offset, &got)
+                        : disk_pread_nowait(fragment->file, to, length, offset, &got);
+
+    if (err == ERR_OK && got < length)
+        err = wait ? ERR_CORRUPT : ERR_AGAIN;
+    return err;
+}
+
+static enum err read_fragment(const struct fragment *fragment, bool wait)
+{
+    const struct block *block = fragment->block;
+    uint32_t skip = fragment->skip, end = fragment->skip + fragment->length;
+    uint8_t scratch[RECORD_CHUNK], *to = fragment->to;
+    enum err err = ERR_OK;
+
+    while (skip < end && err == ERR_OK) {
+        uint32_t chunk = skip / RECORD_CHUNK, start = chunk * RECORD_CHUNK, length;
+        uint32_t whole = end == block->length ? end : end / RECORD_CHUNK * RECORD_CHUNK;
+
+        if (skip == start && whole > start) {
+            length = whole - start;
+            err = read_bytes(fragment, start, to, length, wait);
+            if (err == ERR_OK && !block_verify(block, chunk, to, length))
+                err = ERR_CORRUPT;
+        } else {
+            uint32_t chunk_length =
+                block->length - start < RECORD_CHUNK ? block->length - start : RECORD_CHUNK;
+
+            length = start + chunk_length < end ? start + chunk_length - skip : end - skip;
+            err = read_bytes(fragment, start, scratch, chunk_length, wait);
+            if (err == ERR_OK && !block_verify(block, chunk, scratch, chunk_length))
+                err = ERR_CORRUPT;
+            if (err == ERR_OK)
+                memcpy(to, scratch + (skip - start), length);
+        }
+        skip += length;
+        to += length;
+    }
+    return err;
+}
+
+static void report(uint64_t ino, const struct fragment *fragment, enum err err)
+{
+    log_error("store: inode %" PRIu64 ": block %" PRIx64 " at %" PRIx64 " can't be read: %s", ino,
+              fragment->block->id, fragment->place, err_text(err));
+}
+
+/* ---- the job ---- */
+
+static void let_go(struct data *data, struct read_job *job)
+{
+    size_t i;
+
+    for (i = 0; i < job->count; i++) {
+        segment_release_file(data, job->fragments[i].segment);
+        block_let_go(data, job->fragments[i].block);
+    }
+}
+
+static void read_work(struct data_job *base)
+{
+    struct read_job *job = container_of(base, struct read_job, job);
+    size_t i;
+
+    for (i = 0; i < job->count && job->err == ERR_OK; i++) {
+        job->err = read_fragment(&job->fragments[i], true);
+        if (job->err != ERR_OK)
+            report(job->ino, &job->fragments[i], job->err);
+    }
+}
+
+static void read_done(struct data_job *base)
+{
+    struct read_job *job = container_of(base, struct read_job, job);
+    struct store_read *read = job->read;
+    enum err err = job->err;
+
+    let_go(base->data, job);
+    blocks_trim(base->data);
+    free(job);
+    read->job = NULL;
+    read->done(read, err);
+}
+
+static void read_drop(struct data_job *base)
+{
+    struct read_job *job = container_of(base, struct read_job, job);
+
+    let_go(base->data, job);
+    free(job);
+}
+
+static enum err add_fragment(struct data *data, struct read_job **job_p, const struct fragment *fragment)
+{
+    struct read_job *job = *job_p;
+
+    if (job == NULL || job->count == job->capacity) {
+        size_t capacity = job == NULL ? 16 : job->capacity * 2;
+
+        job = realloc(job, sizeof *job + capacity * sizeof job->fragments[0]);
+        if (job == NULL)
+            return ERR_NOMEM;
+        if (*job_p == NULL)
+            *job = (struct read_job){.err = ERR_OK};
+        job->capacity = capacity;
+        *job_p = job;
+    }
+    job->fragments[job->count++] = *fragment;
+    block_hold(data, fragment->block);
+    segment_hold_file(data, fragment->segment);
+    return ERR_OK;
+}
+
+/* ---- store_read ---- */
+
+/* PIECE of a block, wanted at TO: at once, or added to the job. */
+static enum err read_piece(struct data *data, uint64_t ino, const struct piece *piece, uint8_t *to,
+                           struct read_job **job)
+{
+    struct fragment fragment = {.skip = piece->skip, .length = piece->length, .to = to};
+    enum err err = block_get(data, piece->block, &fragment.block);
+
+    if (err != ERR_OK)
+        return err;
+    if (piece->skip + piece->length > fragment.block->length) {
+        log_error("store: inode %" PRIu64 ": block %" PRIx64 " is shorter than its piece", ino, piece->block);
+        return ERR_CORRUPT;
+    }
+    if (fragment.block->entry != NULL) {
+        memcpy(to, fragment.block->bytes + piece->skip, piece->length);
+        return ERR_OK;
+    }
+    fragment.place = fragment.block->place;
+    fragment.segment = segment_of(data, position_segment(fragment.place));
+    if (fragment.segment == NULL)
+        return ERR_NOMEM;
+    err = segment_file(data, fragment.segment, true, &fragment.file);
+    if (err != ERR_OK)
+        return err;
+    err = *job != NULL ? ERR_AGAIN : read_fragment(&fragment, false);
+    if (err == ERR_AGAIN)
+        return add_fragment(data, job, &fragment);
+    if (err != ERR_OK)
+        report(ino, &fragment, err);
+    return err;
+}
+
+static enum err read_range(struct data_inode *file, uint64_t offset, uint32_t length, uint8_t *to,
+                           struct read_job **job)
+{
+    struct data *data = file->inode->store->data;
+    enum piece_kind kind;
+    struct node *node = NULL;
+    bool found = false;
+    enum err err;
+
+    while (length > 0) {
+        uint64_t rest = LEAF_BYTES - offset % LEAF_BYTES;
+        struct piece piece = {.length = (uint32_t)rest};
+
+        if (!found || offset % LEAF_BYTES == 0) {
+            err = file_leaf(file, offset, false, &node, &kind);
+            if (err != ERR_OK)
+                return err;
+            found = true;
+        }
+        if (node != NULL)
+            leaf_at(&node->leaf, (uint32_t)(offset % LEAF_BYTES), &piece);
+        if (piece.length > length)
+            piece.length = length;
+        if (node == NULL || piece.kind != PIECE_DATA) {
+            memset(to, 0, piece.length);
+        } else {
+            err = read_piece(data, file->inode->attr.ino, &piece, to, job);
+            if (err != ERR_OK)
+                return err;
+        }
+        offset += piece.length;
+        to += piece.length;
+        length -= piece.length;
+    }
+    return ERR_OK;
+}
+
+static enum err begin_job(struct data *data, struct store_read *read, struct read_job *job)
+{
+    enum err err;
+
+    job->read = read;
+    job->ino = read->inode->attr.ino;
+    job->job.work = read_work;
+    job->job.done = read_done;
+    job->job.drop = read_drop;
+    err = job_submit(data, &job->job);
+    if (err == ERR_OK) {
+        read->job = job;
+        data->reads_worker++;
+        return ERR_WAIT;
+    }
+    /* No worker: slow, but right. */
+    read_work(&job->job);
+    err = job->err;
+    let_go(data, job);
+    free(job);
+    return err;
+}
+
+enum err store_read(struct store_read *read)
+{
+    struct inode *inode = read->inode;
+    struct data *data = inode->store->data;
+    struct read_job *job = NULL;
+    struct data_inode *file;
+    uint32_t length = read->length;
+    enum err err;
+
+    read->job = NULL;
+    list_init(&read->link);
+    if (inode->attr.type != INODE_FILE && inode->attr.type != INODE_STREAM)
+        return inode->attr.type == INODE_DIRECTORY ? ERR_ISDIR : ERR_INVAL;
+    if (read->offset >= inode->attr.size)
+        length = 0;
+    else if (inode->attr.size - read->offset < length)
+        length = (uint32_t)(inode->attr.size - read->offset);
+    read->got = length;
+    read->eof = length < read->length || read->offset + length >= inode->attr.size;
+    if (length == 0)
+        return ERR_OK;
+    err = file_of(inode, &file);
+    if (err == ERR_OK)
+        err = read_range(file, read->offset, length, read->buffer, &job);
+    if (err == ERR_OK && job != NULL)
+        err = begin_job(data, read, job);
+    else if (job != NULL) {
+        let_go(data, job);
+        free(job);
+    }
+    if (err == ERR_OK)
+        data->reads_inline++;
+    leaves_trim(data);
+    blocks_trim(data);
+    return err;
+}
+
+/* ---- store_seek ---- */
+
+enum err store_seek(struct inode *inode, uint64_t offset, enum store_seek what, uint64_t *offset_r)
+{
+    struct data_inode *file;
+    enum err err;
+
+    if (inode->attr.type != INODE_FILE && inode->attr.type != INODE_STREAM)
+        return inode->attr.type == INODE_DIRECTORY ? ERR_ISDIR : ERR_INVAL;
+    if (offset >= inode->attr.size)
+        return ERR_NXIO;
+    err = file_of(inode, &file);
+    while (err == ERR_OK && offset < inode->attr.size) {
+        enum piece_kind kind;
+        uint64_t length;
+
+        err = file_extent(file, offset, &kind, &length);
+        if (err == ERR_OK && (kind == PIECE_DATA) == (what == STORE_SEEK_DATA)) {
+            *offset_r = offset;
+            break;
+        }
+        offset += length;
+    }
+    leaves_trim(inode->store->data);
+    if (err != ERR_OK || offset < inode->attr.size)
+        return err;
+    if (what == STORE_SEEK_DATA)
+        return ERR_NXIO;
+    *offset_r = inode->attr.size;
+    return ERR_OK;
+}
