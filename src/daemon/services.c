@@ -100,6 +100,23 @@ static enum err open_mountd(struct services *services, const struct config *conf
     return err;
 }
 
+static enum err start_portmap(struct services *services, const struct config *config,
+                              const struct mappings *mappings)
+{
+    struct net_address addresses[CONFIG_LISTEN_MAX];
+
+    if (mappings->count == 0 || config->rpcbind == ONC_PORTMAP_OFF)
+        return ERR_OK;
+    for (size_t i = 0; i < config->listen.count; i++) {
+        enum err err = net_address_parse(config->listen.addresses[i], 0, &addresses[i]);
+
+        if (err != ERR_OK)
+            return err;
+    }
+    return onc_portmap_start(services->onc, config->rpcbind, addresses, config->listen.count, mappings->items,
+                             mappings->count, &services->portmap);
+}
+
 enum err services_open(struct services *services, struct loop *loop, struct vfs *vfs,
                        const struct config *config)
 {
@@ -112,6 +129,8 @@ enum err services_open(struct services *services, struct loop *loop, struct vfs 
         err = open_nfs(services, config, &mappings);
     if (err == ERR_OK)
         err = open_mountd(services, config, &mappings);
+    if (err == ERR_OK)
+        err = start_portmap(services, config, &mappings);
     if (err != ERR_OK)
         log_error("the services can't be started: %s", err_text(err));
     return err;
@@ -119,6 +138,7 @@ enum err services_open(struct services *services, struct loop *loop, struct vfs 
 
 void services_shutdown(struct services *services, void (*done)(void *data), void *data)
 {
+    onc_portmap_stop(&services->portmap);
     if (services->onc != NULL)
         onc_server_shutdown(services->onc, done, data);
     else
