@@ -108,6 +108,30 @@ enum err sqlite_door_err(struct sqlite_door *door, int code)
 
 /* ---- files ---- */
 
+/* After a failed sync the system may have dropped what was to be written, and the next one, by whomever, may
+ * say that all is well: so there is no next one. */
+static enum err sync_once(struct sqlite_door *door, struct disk_file *file)
+{
+    enum err err = (enum err)atomic_load(&door->sync_error);
+
+    if (err != ERR_OK)
+        return err;
+    err = disk_sync(file);
+    if (err != ERR_OK)
+        atomic_store(&door->sync_error, (int)err);
+    return err;
+}
+
+enum err sqlite_door_sync_wal(struct sqlite_door *door, struct disk_file *wal)
+{
+    enum err err;
+
+    pthread_mutex_lock(&door->sync_mutex);
+    err = sync_once(door, wal);
+    pthread_mutex_unlock(&door->sync_mutex);
+    return err;
+}
+
 static int file_close(sqlite3_file *file)
 {
     struct door_file *f = door_file(file);
@@ -145,11 +169,31 @@ static int write_now(struct door_file *f, const void *data, size_t length, uint6
     return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_WRITE);
 }
 
+/* The WAL begins anew with a new head. It must be durable before the frames behind it are overwritten: an old
+ * head with a part of the old frames would bring back old pages over newer ones of the database. SQLite does
+ * the same, but not with synchronous = OFF. */
+static int begin_wal(struct door_file *f, const uint8_t *head, size_t length)
+{
+    int code = flush(f);
+    enum err err;
+
+    if (code == SQLITE_OK)
+        code = write_now(f, head, length, 0);
+    if (code != SQLITE_OK)
+        return code;
+    f->gathered_at = length;
+    f->commits = false;
+    err = sqlite_door_sync_wal(f->door, f->file);
+    return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_FSYNC);
+}
+
 static int gather(struct door_file *f, const uint8_t *data, size_t length, uint64_t offset)
 {
     bool follows = offset == f->gathered_at + f->gathered_length;
     int code = SQLITE_OK;
 
+    if (offset == 0)
+        return begin_wal(f, data, length);
     if (f->gathered == NULL)
         f->gathered = malloc(GATHER_BYTES);
     if (!follows || f->gathered_length + length > GATHER_BYTES)
@@ -216,30 +260,6 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
         return code;
     err = disk_truncate(f->file, (uint64_t)size);
     return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_TRUNCATE);
-}
-
-/* After a failed sync the system may have dropped what was to be written, and the next one, by whomever, may
- * say that all is well: so there is no next one. */
-static enum err sync_once(struct sqlite_door *door, struct disk_file *file)
-{
-    enum err err = (enum err)atomic_load(&door->sync_error);
-
-    if (err != ERR_OK)
-        return err;
-    err = disk_sync(file);
-    if (err != ERR_OK)
-        atomic_store(&door->sync_error, (int)err);
-    return err;
-}
-
-enum err sqlite_door_sync_wal(struct sqlite_door *door, struct disk_file *wal)
-{
-    enum err err;
-
-    pthread_mutex_lock(&door->sync_mutex);
-    err = sync_once(door, wal);
-    pthread_mutex_unlock(&door->sync_mutex);
-    return err;
 }
 
 static int file_sync(sqlite3_file *file, int flags)
