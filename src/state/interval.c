@@ -131,6 +131,7 @@ void interval_remove(struct interval_tree *tree, struct interval *interval)
 
 struct query {
     uint64_t first, last, below;
+    const struct interval *after;
     interval_match *match;
     const void *data;
 };
@@ -144,8 +145,13 @@ static bool is_hit(const struct interval *node, const struct query *query)
 static struct interval *find(struct interval *node, const struct query *query)
 {
     while (node != NULL && node->max_last >= query->first) {
-        struct interval *found = find(node->left, query);
+        struct interval *found;
 
+        if (query->after != NULL && compare(node, query->after) <= 0) {
+            node = node->right;
+            continue;
+        }
+        found = find(node->left, query);
         if (found != NULL)
             return found;
         if (node->first > query->last)
@@ -161,6 +167,14 @@ struct interval *interval_find(const struct interval_tree *tree, uint64_t first,
                                interval_match *match, const void *data)
 {
     struct query query = {.first = first, .last = last, .match = match, .data = data};
+
+    return find(tree->root, &query);
+}
+
+struct interval *interval_find_after(const struct interval_tree *tree, uint64_t first, uint64_t last,
+                                     const struct interval *after)
+{
+    struct query query = {.first = first, .last = last, .after = after};
 
     return find(tree->root, &query);
 }

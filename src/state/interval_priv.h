@@ -32,6 +32,9 @@ void interval_remove(struct interval_tree *tree, struct interval *interval);
 /* The first in order of keys that overlaps [FIRST, LAST] and that MATCH (may be NULL: all) takes. */
 struct interval *interval_find(const struct interval_tree *tree, uint64_t first, uint64_t last,
                                interval_match *match, const void *data);
+/* The first that overlaps and comes behind the keys of AFTER, which need not be in the tree. */
+struct interval *interval_find_after(const struct interval_tree *tree, uint64_t first, uint64_t last,
+                                     const struct interval *after);
 /* The one with the greatest order below BELOW that overlaps and that MATCH takes. */
 struct interval *interval_find_latest(const struct interval_tree *tree, uint64_t first, uint64_t last,
                                       uint64_t below, interval_match *match, const void *data);

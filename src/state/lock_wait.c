@@ -6,11 +6,11 @@
  * one in front, and a release looks at that one alone. Who is granted or leaves sends those behind it to be
  * looked at again.
  *
- *   lock_wait -> FRONT or BEHIND; FRONT -ranges became free-> PENDING; BEHIND -the one before left-> PENDING
- *   PENDING -looked at-> FRONT, BEHIND or DONE; any -holder ends-> DONE; DONE -called back-> gone
+ *   lock_wait -> FRONT or BEHIND; BEHIND -the one before left-> PENDING
+ *   FRONT, PENDING -looked at-> FRONT, BEHIND or DONE; any -holder ends-> DONE; DONE -called back-> gone
  *
- * Looking at pending ones is bounded per call and per turn; until its turn a pending waiter keeps its place,
- * and later waiters queue behind it.
+ * Looking at waiters (pending ones, and those in front of what became free) is bounded per call and per turn;
+ * until its turn a waiter keeps its place, and later waiters queue behind it.
  *
  * Deadlock: an owner waits for the owners of held ranges in the way of its requests. lock_wait searches from
  * the new request's obstacles, breadth first, for the asking owner: found, it is a deadlock. The queue adds
@@ -39,24 +39,32 @@ static struct view view_of(const struct lock_waiter_private *wait)
 
 /* ---- places ---- */
 
+static void make_busy(struct state_file *file)
+{
+    struct state *state = file->state;
+
+    if (!list_is_empty(&file->busy_link))
+        return;
+    list_push_back(&state->busy_files, &file->busy_link);
+    loop_wake(state->loop);
+}
+
 static void make_pending(struct lock_waiter_private *wait)
 {
     struct state_file *file = wait->holder->file;
-    struct state *state = file->state;
 
     wait->place = WAIT_PENDING;
     list_push_back(&file->pending, &wait->place_link);
-    if (list_is_empty(&file->busy_link)) {
-        list_push_back(&state->busy_files, &file->busy_link);
-        loop_wake(state->loop);
-    }
+    make_busy(file);
 }
 
+/* It is nowhere then, as if pending. */
 static void leave_place(struct lock_waiter_private *wait)
 {
     if (wait->place == WAIT_FRONT)
         interval_remove(&wait->holder->file->front, &wait->front);
     list_remove(&wait->place_link);
+    wait->place = WAIT_PENDING;
     wait->behind = NULL;
 }
 
@@ -293,13 +301,39 @@ static void finish(struct lock_waiter_private *wait, enum err result)
 
 void lock__freed(struct state_file *file, uint64_t first, uint64_t last)
 {
+    if (file->front.count == 0)
+        return;
+    if (file->freed == FREED_NOTHING) {
+        file->freed_first = first;
+        file->freed_last = last;
+        file->freed_at = (struct interval){0};
+        file->freed = FREED;
+    } else {
+        file->freed_first = first < file->freed_first ? first : file->freed_first;
+        file->freed_last = last > file->freed_last ? last : file->freed_last;
+        file->freed = FREED_AGAIN;
+    }
+    make_busy(file);
+}
+
+/* The next waiter to be looked at, or NULL. A pass goes on where it was, so that those at its end have their
+ * turn however often ranges become free. */
+static struct lock_waiter_private *next_wait(struct state_file *file)
+{
     struct interval *found;
 
-    while ((found = interval_find(&file->front, first, last, NULL, NULL)) != NULL) {
-        struct lock_waiter_private *wait = container_of(found, struct lock_waiter_private, front);
-        leave_place(wait);
-        make_pending(wait);
+    if (!list_is_empty(&file->pending))
+        return list_first(&file->pending, struct lock_waiter_private, place_link);
+    while (file->freed != FREED_NOTHING) {
+        found = interval_find_after(&file->front, file->freed_first, file->freed_last, &file->freed_at);
+        if (found != NULL) {
+            file->freed_at = *found;
+            return container_of(found, struct lock_waiter_private, front);
+        }
+        file->freed = file->freed == FREED_AGAIN ? FREED : FREED_NOTHING;
+        file->freed_at = (struct interval){0};
     }
+    return NULL;
 }
 
 static void look_at(struct lock_waiter_private *wait)
@@ -326,12 +360,13 @@ void lock__hand_over(struct state *state, unsigned budget)
     state->handing_over = true;
     while (budget > 0 && !list_is_empty(&state->busy_files)) {
         struct state_file *file = list_first(&state->busy_files, struct state_file, busy_link);
+        struct lock_waiter_private *wait = next_wait(file);
 
         list_remove(&file->busy_link);
-        if (list_is_empty(&file->pending))
+        if (wait == NULL)
             continue;
         list_push_back(&state->busy_files, &file->busy_link); /* others' files have their turn too */
-        look_at(list_first(&file->pending, struct lock_waiter_private, place_link));
+        look_at(wait);
         budget--;
     }
     state->handing_over = false;

@@ -146,6 +146,12 @@ struct state {
     struct grace grace;
 };
 
+enum file_freed {
+    FREED_NOTHING,
+    FREED,       /* one pass over the waiters in front is under way */
+    FREED_AGAIN, /* and something became free meanwhile: another one follows */
+};
+
 struct state_file {
     struct state *state;
     struct hashlink hashlink;
@@ -166,7 +172,10 @@ struct state_file {
     struct interval_tree exclusive_waiters;
     struct interval_tree front; /* waiters that only held ranges are in the way of */
     struct list pending;        /* waiters to be looked at */
-    struct list busy_link;      /* in state->busy_files while there are any */
+    struct list busy_link;      /* in state->busy_files while there are any, or ranges became free */
+    enum file_freed freed;      /* waiters in front that overlap these are to be looked at: */
+    uint64_t freed_first, freed_last;
+    struct interval freed_at; /* those up to here have been */
 
     struct list grants;
     struct list grant_waiters;
