@@ -21,7 +21,10 @@ enum {
     CALL_ENDED = 0x64656164,
     CALLS_KEPT = 512,
     PARTS_MAX = 4096, /* attached to one reply */
-    COPY_MAX = 2048,  /* results up to here are copied to the send queue: their buffer is free at once */
+    /* Results up to here, or up to this part of their buffer, are copied to the send queue: their buffer is
+     * free again at once. */
+    COPY_MAX = 2048,
+    COPY_PART = 16,
     DATAGRAM_REPLY_MAX = 65507,
     REJECTION_MAX = 64
 };
@@ -124,11 +127,18 @@ static void copy_reply(const struct onc__call *call, uint8_t *to)
     memcpy(to, writer->data + at, writer->length - at);
 }
 
+/* Are the results sent from where they lie? */
+static bool refers_to_results(const struct onc__call *call)
+{
+    return call->reply_buf != NULL && call->call.reply.length > COPY_MAX &&
+           call->call.reply.length > call->reply_buf->capacity / COPY_PART;
+}
+
 static void send_stream(struct onc__call *call)
 {
     enum { BATCH = 16 };
     const struct writer *writer = &call->call.reply;
-    struct buf *buf = writer->length > COPY_MAX ? call->reply_buf : NULL;
+    struct buf *buf = refers_to_results(call) ? call->reply_buf : NULL;
     struct onc_conn *conn = call->conn;
     struct bufpart parts[BATCH];
     size_t at = 0;
