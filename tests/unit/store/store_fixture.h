@@ -162,6 +162,26 @@ static inline void fixture_end(struct fixture *fixture)
     }
 }
 
+/* Runs TEST on the simulated disk and on a real one. */
+static inline void on_both(void (*test)(struct fixture *f))
+{
+    struct fixture f;
+
+    fixture_start(&f, true);
+    test(&f);
+    fixture_end(&f);
+    fixture_start(&f, false);
+    test(&f);
+    fixture_end(&f);
+}
+
+#define ON_BOTH(name)                                                                                        \
+    static void test_##name(void **state)                                                                    \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        on_both(name);                                                                                       \
+    }
+
 /* ---- small helpers ---- */
 
 static inline struct store_name name_of(const char *text)

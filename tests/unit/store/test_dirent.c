@@ -310,24 +310,6 @@ static void folding_bounds(void **state)
     }
 }
 
-static void on_both(void (*test)(struct fixture *f))
-{
-    struct fixture f;
-
-    fixture_start(&f, true);
-    test(&f);
-    fixture_end(&f);
-    fixture_start(&f, false);
-    test(&f);
-    fixture_end(&f);
-}
-
-#define ON_BOTH(name)                                                                                        \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        on_both(name);                                                                                       \
-    }
 ON_BOTH(names_come_and_go)
 ON_BOTH(lengths_are_bounded)
 ON_BOTH(names_are_bytes)
