@@ -340,6 +340,7 @@ void client__end(struct client *client, enum end_reason reason)
         log_error("state: a client's record could not be removed: it may reclaim after a restart");
     if (client->status == CLIENT_COURTESY)
         state->counters.courtesy--;
+    recovery__gone(client);
     give_everything_back(client, reason);
     if (reason == END_EXPIRED) {
         state->expired_ids[state->expired_at++ % EXPIRED_IDS] = client->id;

@@ -318,6 +318,13 @@ enum err recovery__forget(struct client *client)
     return ERR_OK;
 }
 
+void recovery__gone(struct client *client)
+{
+    if (client->known != NULL)
+        client->known->client = NULL;
+    client->known = NULL;
+}
+
 /* ---- grace ---- */
 
 bool grace_is_active(const struct state *state)

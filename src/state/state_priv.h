@@ -390,6 +390,8 @@ enum err recovery__note(struct client *client, bool reclaim) ERR_MUST_CHECK;
 void recovery__returned(struct client *client);
 /* CLIENT ends: removes its record. ERR_OK when there is none. */
 enum err recovery__forget(struct client *client) ERR_MUST_CHECK;
+/* CLIENT is gone. */
+void recovery__gone(struct client *client);
 
 /* ---- grant.c ---- */
 
