@@ -11,7 +11,8 @@
  *
  * Memory is bounded by the limits below; beside each its cost a piece on 64-bit machines (what the allocator
  * adds left out). A full table answers ERR_LIMIT, after expired clients that are kept out of courtesy were
- * dropped, oldest first.
+ * dropped, oldest first. Lock holders (200 bytes) are bounded by the stateids: opens, locks and grants
+ * together.
  */
 #ifndef DITTOFS_STATE_H
 #define DITTOFS_STATE_H
@@ -32,14 +33,14 @@ struct state_options {
     uint64_t reclaim_quiet_ms;  /* lease_ms; see recovery.h */
     uint64_t courtesy_ms;       /* longest courtesy after the lease's end: 86400000 */
     uint64_t break_ms;          /* time to answer a break of a grant: lease_ms / 2 */
-    uint32_t max_clients;       /* 20000, both kinds; about 1 KiB each with its keys */
+    uint32_t max_clients;       /* 20000, both kinds; about 400 bytes and the keys each */
     uint32_t max_courtesy;      /* clients kept out of courtesy: 4096 */
-    uint32_t max_owners;        /* 400000; about 250 bytes and the key (at most 1 KiB) each */
-    uint32_t max_opens;         /* 400000; about 250 bytes each */
-    uint32_t max_locks;         /* granted ranges: 1000000; about 300 bytes each */
-    uint32_t max_waiters;       /* blocked lock requests: 100000; memory is the front-end's */
+    uint32_t max_owners;        /* 400000; about 220 bytes and the key (at most 1 KiB) each */
+    uint32_t max_opens;         /* 400000; about 200 bytes, and 370 for a file that is not held yet, each */
+    uint32_t max_locks;         /* granted ranges: 1000000; about 240 bytes each */
+    uint32_t max_waiters;       /* blocked lock requests: 100000; about 350 bytes each */
     uint32_t max_grants;        /* 200000; about 250 bytes each */
-    uint32_t max_sessions;      /* 40000; about 400 bytes and 80 a slot */
+    uint32_t max_sessions;      /* 40000; about 200 bytes and 32 a slot */
     uint64_t max_reply_bytes;   /* promised to reply caches of sessions: 1 GiB */
     uint32_t max_owner_reply;   /* longest cached reply of an owner's sequence: 4096 bytes */
     uint64_t max_owner_replies; /* all of these together: 64 MiB */

@@ -41,14 +41,9 @@ enum err lock__span(enum lock_rules rules, uint64_t offset, uint64_t length, str
     return ERR_OK;
 }
 
-bool lock__is_conflict(const struct lock_holder *holds, bool holds_exclusive, const struct owner *owner,
-                       bool exclusive)
+bool lock__is_conflict(const struct lock_holder *holds, const struct owner *owner, bool exclusive)
 {
-    if (!holds_exclusive && !exclusive)
-        return false;
-    if (holds->owner != owner)
-        return true;
-    return holds->rules == LOCK_EXACT && exclusive;
+    return holds->owner != owner || (holds->rules == LOCK_EXACT && exclusive);
 }
 
 /* Who asks for a lock. */
@@ -62,7 +57,7 @@ static bool blocks_exclusive(const struct interval *interval, const void *data)
     const struct range *range = container_of(interval, struct range, all);
     const struct asking *asking = data;
 
-    return lock__is_conflict(range->holder, range->is_exclusive, asking->owner, true);
+    return lock__is_conflict(range->holder, asking->owner, true);
 }
 
 static bool blocks_shared(const struct interval *interval, const void *data)
@@ -70,7 +65,7 @@ static bool blocks_shared(const struct interval *interval, const void *data)
     const struct range *range = container_of(interval, struct range, exclusive);
     const struct asking *asking = data;
 
-    return lock__is_conflict(range->holder, true, asking->owner, false);
+    return lock__is_conflict(range->holder, asking->owner, false);
 }
 
 static struct range *first_conflict(const struct state_file *file, const struct asking *asking,

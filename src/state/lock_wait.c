@@ -100,7 +100,7 @@ static bool reach_obstacle(const struct range *range, const struct obstacle_visi
 {
     const struct view *view = visit->view;
 
-    if (lock__is_conflict(range->holder, range->is_exclusive, view->holder->owner, view->exclusive))
+    if (lock__is_conflict(range->holder, view->holder->owner, view->exclusive))
         reach(visit->search, range->holder->owner);
     if (visit->search->steps > 0)
         visit->search->steps--;
@@ -217,7 +217,7 @@ static bool is_ahead_of_exclusive(const struct interval *interval, const void *d
     const struct lock_waiter_private *wait = container_of(interval, struct lock_waiter_private, all);
     const struct view *view = data;
 
-    return lock__is_conflict(wait->holder, wait->request.exclusive, view->holder->owner, true);
+    return lock__is_conflict(wait->holder, view->holder->owner, true);
 }
 
 static bool is_ahead_of_shared(const struct interval *interval, const void *data)
@@ -225,7 +225,7 @@ static bool is_ahead_of_shared(const struct interval *interval, const void *data
     const struct lock_waiter_private *wait = container_of(interval, struct lock_waiter_private, exclusive);
     const struct view *view = data;
 
-    return lock__is_conflict(wait->holder, true, view->holder->owner, false);
+    return lock__is_conflict(wait->holder, view->holder->owner, false);
 }
 
 /* The latest waiter before BELOW that VIEW has to stand behind, or NULL. */
@@ -355,9 +355,6 @@ static void look_at(struct lock_waiter_private *wait)
 
 void lock__hand_over(struct state *state, unsigned budget)
 {
-    if (state->handing_over)
-        return;
-    state->handing_over = true;
     while (budget > 0 && !list_is_empty(&state->busy_files)) {
         struct state_file *file = list_first(&state->busy_files, struct state_file, busy_link);
         struct lock_waiter_private *wait = next_wait(file);
@@ -369,7 +366,6 @@ void lock__hand_over(struct state *state, unsigned budget)
         look_at(wait);
         budget--;
     }
-    state->handing_over = false;
 }
 
 /* ---- the public calls ---- */

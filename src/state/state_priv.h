@@ -132,7 +132,6 @@ struct state {
 
     uint64_t last_order;    /* of ranges and waiters */
     uint32_t search;        /* number of the last deadlock search */
-    bool handing_over;      /* waiters are being looked at: releases only queue */
     struct list busy_files; /* files with waiters to be looked at */
     struct list done_waits; /* waiters whose callback is due */
 
@@ -345,9 +344,8 @@ struct lock_span {
 };
 enum err lock__span(enum lock_rules rules, uint64_t offset, uint64_t length,
                     struct lock_span *span_r) ERR_MUST_CHECK;
-/* Would somebody's lock and somebody's request, overlapping, conflict? */
-bool lock__is_conflict(const struct lock_holder *holds, bool holds_exclusive, const struct owner *owner,
-                       bool exclusive);
+/* Do a lock of HOLDS and a request of OWNER conflict, that overlap and one of which is exclusive? */
+bool lock__is_conflict(const struct lock_holder *holds, const struct owner *owner, bool exclusive);
 /* A range that is in the way of OWNER (may be NULL); clients whose lease is over are dropped on the way. */
 struct range *lock__conflict(struct state_file *file, const struct owner *owner, const struct lock_span *span,
                              bool exclusive);

@@ -251,6 +251,29 @@ static void leases_end_on_time(void **unused)
     world_close(&world);
 }
 
+static void half_made_clients_go(void **unused)
+{
+    struct world world;
+    struct client_spec spec = client_spec_of("half");
+    struct client *half, *held;
+
+    (void)unused;
+    world_open(&world, NULL);
+    half = add(&world, &spec);
+    spec.owner = "held";
+    held = client_hold(add(&world, &spec));
+    assert_int_equal(client_renew(half), ERR_OK); /* no lease to renew */
+    world_pass(&world, 89000);
+    assert_non_null(client_find_unconfirmed(world.state, 1, "half", 4));
+    world_pass(&world, 2000);
+    assert_null(client_find_unconfirmed(world.state, 1, "half", 4));
+    assert_ptr_equal(client_find_unconfirmed(world.state, 1, "held", 4), held);
+    client_drop(&held);
+    world_pass(&world, 2000);
+    assert_null(client_next(world.state, NULL));
+    world_close(&world);
+}
+
 static void held_clients_stay(void **unused)
 {
     struct world world;
@@ -408,6 +431,7 @@ int main(void)
         cmocka_unit_test(bad_specs_are_refused),
         cmocka_unit_test(ids_tell_stale_from_expired),
         cmocka_unit_test(leases_end_on_time),
+        cmocka_unit_test(half_made_clients_go),
         cmocka_unit_test(held_clients_stay),
         cmocka_unit_test(courtesy),
         cmocka_unit_test(full_tables_make_room),

@@ -402,6 +402,53 @@ static void queue_makes_no_deadlock(void **unused)
     scene_close(&scene);
 }
 
+/* A process with two threads waits twice; the circle is found through the first. */
+static void two_waits_of_one_owner(void **unused)
+{
+    struct scene scene;
+    struct wait second;
+
+    (void)unused;
+    scene_open(&scene, LOCK_POSIX);
+    assert_int_equal(set(scene.holders[0], 0, 10, true), ERR_OK);
+    assert_int_equal(set(scene.holders[1], 10, 10, true), ERR_OK);
+    assert_int_equal(set(scene.holders[2], 20, 10, true), ERR_OK);
+    assert_int_equal(wait_for(scene.holders[1], 0, 1, true, &scene.waits[1]), ERR_WAIT);
+    assert_int_equal(wait_for(scene.holders[1], 20, 1, true, &second), ERR_WAIT);
+    assert_int_equal(wait_for(scene.holders[0], 10, 1, true, &scene.waits[0]), ERR_DEADLOCK);
+    assert_int_equal(wait_for(scene.holders[2], 10, 1, true, &scene.waits[2]), ERR_DEADLOCK);
+    scene_close(&scene);
+}
+
+/* All wait for one who waits himself: he passes as many as are looked at, and then stands in front. */
+static void waited_for_by_many(void **unused)
+{
+    enum { MANY = 200 };
+    struct scene scene;
+    static struct wait waits[MANY];
+    char name[8];
+
+    (void)unused;
+    scene_open(&scene, LOCK_POSIX);
+    assert_int_equal(set(scene.holders[0], 0, 10, true), ERR_OK);
+    assert_int_equal(set(scene.holders[1], 10, 10, true), ERR_OK);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "m%d", i);
+        assert_int_equal(
+            wait_for(make_holder(&scene.world, 1, scene.client, name, LOCK_POSIX), 0, 20, true, &waits[i]),
+            ERR_WAIT);
+    }
+    assert_int_equal(wait_for(scene.holders[0], 10, 5, true, &scene.waits[0]), ERR_WAIT);
+    lock_unset_all(scene.holders[1]);
+    world_turns(&scene.world);
+    assert_int_equal(calls, 1);
+    assert_int_equal(scene.waits[0].order, 1);
+    lock_unset_all(scene.holders[0]);
+    world_turns(&scene.world);
+    assert_int_equal(waits[0].order, 2);
+    scene_close(&scene);
+}
+
 /* ---- random ---- */
 
 enum { CROWD = 12, CROWD_BYTES = 24, CROWD_FILES = 2, CROWD_STEPS = 30000 };
@@ -659,6 +706,8 @@ int main(void)
         cmocka_unit_test(upgrades_of_two_deadlock),
         cmocka_unit_test(exact_rules_wait_in_circles),
         cmocka_unit_test(queue_makes_no_deadlock),
+        cmocka_unit_test(two_waits_of_one_owner),
+        cmocka_unit_test(waited_for_by_many),
         cmocka_unit_test(nobody_waits_for_nothing),
         cmocka_unit_test(scale),
     };

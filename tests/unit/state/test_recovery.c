@@ -546,6 +546,30 @@ static void end_is_durable_first(void **unused)
     scene_close(&scene);
 }
 
+/* A crash between the end of grace and the removal of the records that it made worthless. */
+static void worthless_records_are_removed(void **unused)
+{
+    struct scene scene;
+    struct client *a;
+    size_t records;
+
+    (void)unused;
+    scene_open(&scene);
+    assert_int_equal(lock(&scene, make_client(&scene.world, "a"), 1, false), ERR_OK);
+    restart(&scene);
+    scene.disk.slow = true;
+    grace_end(scene.world.state);
+    finish_sync(&scene.disk, ERR_OK); /* what is durable still has the record of a */
+    scene.disk.slow = false;
+    records = scene.disk.durable.count;
+    crash(&scene);
+    assert_false(in_grace(&scene));
+    assert_int_equal(scene.disk.now.count, records - 1);
+    a = make_client(&scene.world, "a");
+    assert_int_equal(lock(&scene, a, 1, true), ERR_NO_GRACE);
+    scene_close(&scene);
+}
+
 /* Lives of a client in grace: it restarts, it goes, its lease ends. */
 static void lives_in_grace(void **unused)
 {
@@ -611,6 +635,7 @@ int main(void)
         cmocka_unit_test(courtesy_ends_with_the_record),
         cmocka_unit_test(failing_store),
         cmocka_unit_test(end_is_durable_first),
+        cmocka_unit_test(worthless_records_are_removed),
         cmocka_unit_test(lives_in_grace),
         cmocka_unit_test(many_come_back),
     };
