@@ -50,8 +50,8 @@ struct state_options {
  * clients. LOOP stays the caller's. */
 enum err state_open(struct loop *loop, const struct state_options *options,
                     const struct recovery_store *recovery, struct state **state_r) ERR_MUST_CHECK;
-/* Drops everything, as a restart does: records of clients stay. Files' users and opens' users are released.
- */
+/* Drops everything, as a restart does: records of clients stay, users of files and opens are released, waits
+ * end without a callback. References to files and owners must have been given back. */
 void state_close(struct state **state);
 const struct state_options *state_options(const struct state *state);
 /* A number that is new at every start: part of client ids and stateids. */
