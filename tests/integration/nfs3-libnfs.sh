@@ -15,7 +15,6 @@ is "its size in the listing" "$(nfs-ls "$url$ports" | awk '$NF == "file" { print
 : >empty
 check "an empty file" nfs-cp empty "$url/empty$ports"
 is "names" "$(nfs-ls "$url$ports" | awk '{ print $NF }' | grep -v '^\.' | sort | tr '\n' ' ')" "empty file "
-check "stat" nfs-stat "$url/file$ports"
 nfs-cp "$url/none$ports" none.out >/dev/null 2>&1
 is "a file that is not there" $? 10
 daemon_stop
