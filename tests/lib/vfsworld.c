@@ -306,7 +306,7 @@ struct walk {
     struct met *all; /* newest first */
     struct met *at;
     uint32_t subdirectories;
-    size_t names;
+    size_t names, inodes;
 };
 
 static struct met *meet(struct walk *walk, struct inode *inode, bool *new_r)
@@ -353,7 +353,7 @@ static bool walk_entry(void *data, const struct vfs_dirent *entry)
     return true;
 }
 
-size_t world_check_tree(struct world *world)
+static struct walk walk_tree(struct world *world)
 {
     struct walk walk = {.world = world};
     struct met *done = NULL, *stop;
@@ -382,9 +382,29 @@ size_t world_check_tree(struct world *world)
 
         invariant(attr->type == INODE_DIRECTORY ? met->names == 1 : attr->nlink == met->names);
         walk.all = met->next;
+        walk.inodes++;
         inode_unref(&met->inode);
         free(met);
     }
     hashtable_free(&walk.met);
-    return walk.names;
+    return walk;
+}
+
+size_t world_check_tree(struct world *world)
+{
+    return walk_tree(world).names;
+}
+
+void world_check_all_freed(struct world *world, size_t other_roots)
+{
+    size_t inodes = walk_tree(world).inodes;
+    struct store_space space;
+
+    /* The store frees with its commits, large ones in slices. */
+    for (unsigned second = 0; second < 10; second++) {
+        simclock_advance_ms(1000);
+        simloop_run_until_idle(world->loop);
+    }
+    store_space(world->store, &space);
+    invariant(space.inodes == inodes + other_roots);
 }

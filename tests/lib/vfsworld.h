@@ -56,5 +56,8 @@ enum err world_read(struct world *world, struct vfs_context *context, struct ino
 /* Walks the whole tree: every name resolves, link counts are the number of names (of a directory 2 and its
  * subdirectories), ".." is where it should be. Returns the number of names; ends the process on a lie. */
 size_t world_check_tree(struct world *world);
+/* The same; and there is no inode but those in the tree and OTHER_ROOTS roots of other, empty exports: what
+ * was removed is gone, so every reference was given back. */
+void world_check_all_freed(struct world *world, size_t other_roots);
 
 #endif

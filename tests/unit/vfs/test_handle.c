@@ -24,7 +24,7 @@ static int start(void **state)
 static int stop(void **state)
 {
     (void)state;
-    world_check_tree(&world);
+    world_check_all_freed(&world, 1);
     world_stop(&world);
     return 0;
 }
