@@ -216,7 +216,8 @@ struct vfs_dirent {
         *inode; /* when asked for; NULL when it can't be had. No reference: good during the call only */
 };
 /* Lists behind COOKIE (0: from the start), "." and ".." left out. EACH returns false to stop (the entry was
- * not taken). The directory needs read permission; inodes of entries are fetched when WITH_INODES. */
+ * not taken). The directory needs read permission; inodes of entries are fetched when WITH_INODES
+ * and the user may search the directory. */
 enum err vfs_readdir(struct vfs_context *context, struct inode *dir, uint64_t cookie, bool with_inodes,
                      bool (*each)(void *data, const struct vfs_dirent *entry), void *data,
                      bool *end_r) ERR_MUST_CHECK;

@@ -34,6 +34,9 @@ enum err vfs_readdir(struct vfs_context *context, struct inode *dir, uint64_t co
         return err;
     if (cookie > INT64_MAX)
         return ERR_BADCOOKIE; /* the store's are positive 63-bit numbers */
+    /* Names need read permission; what is behind them, as in stat(2), search permission. */
+    if (with_inodes)
+        listing.with_inodes = vfs__gate_search(context, dir) == ERR_OK;
     err = dir_scan(dir, cookie, list_entry, &listing, end_r);
     if (err == ERR_OK)
         vfs__touch_atime(context, dir);

@@ -178,12 +178,56 @@ static void churn(void **state)
     world_remove_all(&world, NULL, "d");
 }
 
+struct kinds {
+    unsigned with, without;
+};
+
+static bool count_kinds(void *data, const struct vfs_dirent *entry)
+{
+    struct kinds *kinds = data;
+
+    if (entry->inode != NULL)
+        kinds->with++;
+    else
+        kinds->without++;
+    return true;
+}
+
+/* Who may list and not search gets names, and nothing of what is behind them. */
+static void listing_without_searching(void **state)
+{
+    static const struct {
+        uint32_t uid, mode;
+        bool asked, given;
+    } cases[] = {
+        {1000, 0704, true, false}, {1000, 0705, true, true}, {1000, 0705, false, false},
+        {0, 0600, true, true},     {1000, 0407, true, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct inode *dir = world_make(&world, NULL, "d", INODE_DIRECTORY, cases[i].mode, 0, 0);
+        struct inode *inode = world_make(&world, dir, "f", INODE_FILE, 0644, 0, 0);
+        struct vfs_context context = world_as(&world, cases[i].uid, 1000);
+        struct kinds kinds = {0, 0};
+        bool end;
+
+        assert_int_equal(vfs_readdir(&context, dir, 0, cases[i].asked, count_kinds, &kinds, &end), ERR_OK);
+        assert_int_equal(kinds.with, cases[i].given);
+        assert_int_equal(kinds.without, !cases[i].given);
+        vfs_unref(&inode);
+        vfs_unref(&dir);
+        world_remove_all(&world, NULL, "d");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_entry_once),
         cmocka_unit_test(nothing_in_it),
         cmocka_unit_test(churn),
+        cmocka_unit_test(listing_without_searching),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

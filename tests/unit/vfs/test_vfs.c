@@ -94,6 +94,66 @@ static void replies_are_durable(void **state)
     }
 }
 
+/* Each operation that changes something names what its reply must wait for. */
+static void every_change_has_a_ticket(void **state)
+{
+    struct vfs_create create = {.type = INODE_FILE, .how = VFS_CREATE_GUARDED};
+    struct vfs_setattr mode = {.set = VFS_SET_MODE, .mode = 0600}, size = {.set = VFS_SET_SIZE, .size = 7};
+    struct inode *inode;
+    bool created;
+
+    (void)state;
+    for (unsigned call = 0; call < 12; call++) {
+        struct vfs_context context = fresh();
+        enum err err = ERR_OK;
+
+        switch (call) {
+        case 0:
+            err = vfs_create(&context, world.top, world_name("a"), &create, &inode, &created);
+            break;
+        case 1:
+            err = vfs_setattr(&context, inode, &mode, NULL, false);
+            break;
+        case 2:
+            err = vfs_setattr(&context, inode, &size, NULL, false);
+            break;
+        case 3:
+            err = vfs_link(&context, inode, world.top, world_name("b"));
+            break;
+        case 4:
+            err = vfs_rename(&context, world.top, world_name("b"), world.top, world_name("c"), false);
+            break;
+        case 5:
+            err = vfs_xattr_set(&context, inode, world_name("k"), "v", 1, XATTR_EITHER);
+            break;
+        case 6:
+            err = vfs_xattr_remove(&context, inode, world_name("k"));
+            break;
+        case 7:
+            err = vfs_allocate(&context, inode, 0, 8192, false, VFS_IO_CHECK_MODE);
+            break;
+        case 8:
+            err = vfs_deallocate(&context, inode, 0, 4096, VFS_IO_CHECK_MODE);
+            break;
+        case 9:
+            err = vfs_clone(&context, inode, 0, inode, 8192, 8192);
+            break;
+        case 10:
+            err = vfs_remove(&context, world.top, world_name("c"), VFS_REMOVE_ANY);
+            break;
+        case 11:
+            err = vfs_remove(&context, world.top, world_name("a"), VFS_REMOVE_ANY);
+            break;
+        }
+        assert_int_equal(err, ERR_OK);
+        if (context.ticket.batch == 0 && context.ticket.position == 0)
+            fail_msg("call %u has no ticket", call);
+        /* So that one's ticket is not another's. */
+        assert_int_equal(world_durable(&world, &context), ERR_OK);
+    }
+    vfs_unref(&inode);
+}
+
 static void nothing_to_wait_for(void **state)
 {
     struct vfs_export_config config = world_config("test");
@@ -176,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verifier),
         cmocka_unit_test(replies_are_durable),
+        cmocka_unit_test(every_change_has_a_ticket),
         cmocka_unit_test(nothing_to_wait_for),
         cmocka_unit_test(change_numbers),
         cmocka_unit_test(space),
