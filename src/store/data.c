@@ -214,8 +214,6 @@ static enum err begin_segment(struct data *data)
         log_error("store: segment numbers are used up");
         return ERR_LIMIT;
     }
-    if (data->tail == 0)
-        data->tail = log_position(found.last + 1, 0);
     return log_open(data, found.last == 0 ? 1 : found.last + SEGMENT_JUMP);
 }
 

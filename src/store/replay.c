@@ -209,6 +209,8 @@ enum err data_replay(struct store *store)
     uint64_t end = place;
     enum err err = ERR_OK;
 
+    if (data->tail == 0)
+        return ERR_OK; /* a new store */
     replay.window = malloc(WINDOW_BYTES);
     if (replay.window == NULL)
         return ERR_NOMEM;
