@@ -264,12 +264,31 @@ static enum err sync_log_now(struct store *store)
     return ERR_OK;
 }
 
+static void batch_is_durable(struct store *store, uint64_t batch)
+{
+    store->batches->durable = batch;
+    data_batch_durable(store, batch);
+}
+
+enum err batch_sync_wal(struct store *store)
+{
+    struct batches *batches = store->batches;
+    enum err err = sqlite_door_sync_wal(store->door, batches->wal);
+
+    /* A job that is under way says it for its own batch, and in order. */
+    if (err == ERR_OK && !batches->job_runs) {
+        batch_is_durable(store, batches->committed);
+        loop_wake(store->loop); /* there may be waiters for it */
+    }
+    return err;
+}
+
 enum err store__commit_now(struct store *store)
 {
     struct batches *batches = store->batches;
     enum err err = store->health;
 
-    if (err == ERR_OK && batches->job_runs)
+    if (err == ERR_OK && (batches->job_runs || checkpoint_holds_commit(store)))
         return ERR_BUSY;
     if (err == ERR_OK)
         err = prepare_commit(store, DATA_FLUSH_ALL);
@@ -281,12 +300,9 @@ enum err store__commit_now(struct store *store)
         err = commit(store);
     if (err != ERR_OK)
         return err;
-    err = sqlite_door_sync_wal(batches->store->door, batches->wal);
+    err = batch_sync_wal(store);
     if (err != ERR_OK)
         return store__fail(store, err, "the WAL could not be synced");
-    batches->durable = batches->committed;
-    data_batch_durable(store, batches->durable);
-    loop_wake(store->loop); /* there may be waiters for what is durable now */
     return ERR_OK;
 }
 
@@ -318,10 +334,8 @@ static void sync_returned(struct store *store)
         (void)store__fail(store, batches->job_wal_err, "the WAL could not be synced");
     if (store->health != ERR_OK)
         return;
-    if (batches->job_wal) {
-        batches->durable = batches->job_batch;
-        data_batch_durable(store, batches->durable);
-    }
+    if (batches->job_wal)
+        batch_is_durable(store, batches->job_batch);
     complete_waiters(store);
 }
 
@@ -416,11 +430,12 @@ static void pump(struct store *store)
 
     if (batches->job_runs) {
         /* The next batch waits for the sync, but not at any size. */
-        if (batches->changed && is_full(store))
+        if (batches->changed && is_full(store) && !checkpoint_holds_commit(store))
             (void)pump_commit(store, &log_first);
         return;
     }
-    if (changed && (waits || background || batches->prepared || is_full(store)) &&
+    if (changed && !checkpoint_holds_commit(store) &&
+        (waits || background || batches->prepared || is_full(store)) &&
         pump_commit(store, &log_first) != ERR_OK)
         return;
     batches->timer_fired = false;

@@ -22,6 +22,8 @@ void batch_touched(struct store *store);
 void batch_drain(struct store *store, void (*done)(struct store *store));
 /* Waiters get the failure in the next turn. */
 void batch_failed(struct store *store);
+/* Syncs the WAL here and now. */
+enum err batch_sync_wal(struct store *store) ERR_MUST_CHECK;
 /* A job of the pump is under way. */
 bool batch_is_busy(const struct store *store);
 
@@ -33,6 +35,8 @@ void checkpoint_close(struct store *store);
 /* Called when no transaction is open, after a commit: starts or finishes a checkpoint when it is time. */
 void checkpoint_consider(struct store *store);
 bool checkpoint_is_busy(const struct store *store);
+/* Nothing may be committed now. */
+bool checkpoint_holds_commit(const struct store *store);
 /* Copies the whole WAL into the database, in a worker; then calls DONE. No transaction may be open. */
 void checkpoint_all(struct store *store, void (*done)(struct store *store));
 

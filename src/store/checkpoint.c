@@ -3,10 +3,11 @@
  *
  * The checkpointer's own connection (synchronous = NORMAL) makes SQLite sync the WAL before it copies and the
  * database before the WAL may be overwritten. When the WAL is longer than BATCH_WAL_BYTES a worker makes
- * passes over it while the loop goes on committing; each pass has fewer frames left. SQLite begins the WAL
- * anew only when a transaction begins while all of it is copied, so the last few frames are copied on the
- * loop, between two batches: about a millisecond. The worker has synced the database before, so that this
- * last pass has little to sync. The WAL file is never made shorter.
+ * passes over it while the loop goes on committing, so each pass leaves a few frames. SQLite begins the WAL
+ * anew only with a transaction that begins while all of it is copied, so the last pass is made on the loop,
+ * between two batches. It copies few frames and syncs nothing but the WAL; a worker then syncs the database.
+ * Until that is back nothing may be committed (checkpoint_holds_commit): the next commit overwrites the WAL.
+ * Changes go on meanwhile; SQLite keeps what is not committed in memory. The WAL file is never made shorter.
  *
  * A failed checkpoint may have been a failed sync, which can't be tried again: the store fails.
  */
@@ -33,6 +34,7 @@ struct checkpointer {
     int counted; /* of these, in the counters */
     unsigned passes;
     bool last_wanted; /* the worker is through: the loop copies the rest */
+    bool holds;       /* the last pass was made, and a worker syncs the database */
     enum err job_err;
     void (*all_done)(struct store *store);
 };
@@ -67,9 +69,9 @@ static void pass_work(struct loop_job *job)
 {
     struct checkpointer *checkpointer = container_of(job, struct checkpointer, job);
 
-    checkpointer->job_err = run_pass(checkpointer);
+    checkpointer->job_err = checkpointer->holds ? ERR_OK : run_pass(checkpointer);
     if (checkpointer->job_err == ERR_OK)
-        checkpointer->job_err = disk_sync(checkpointer->file);
+        checkpointer->job_err = sqlite_door_sync(checkpointer->store->door, checkpointer->file);
 }
 
 /* COPIED counts from the WAL's beginning. */
@@ -89,8 +91,9 @@ static void pass_done(struct loop_job *job)
     struct store *store = checkpointer->store;
     void (*all_done)(struct store *) = checkpointer->all_done;
     int left = checkpointer->frames - checkpointer->copied;
+    bool was_last = checkpointer->holds;
 
-    checkpointer->job_runs = false;
+    checkpointer->job_runs = checkpointer->holds = false;
     if (checkpointer->job_err != ERR_OK)
         (void)store__fail(store, checkpointer->job_err, "the WAL could not be checkpointed");
     else
@@ -98,6 +101,8 @@ static void pass_done(struct loop_job *job)
     if (all_done != NULL) {
         checkpointer->all_done = NULL;
         all_done(store);
+    } else if (was_last) {
+        loop_wake(store->loop); /* a commit may wait */
     } else if (store->health == ERR_OK) {
         if (left > LAST_FRAMES && checkpointer->passes < PASSES_MOST) {
             start_pass(checkpointer);
@@ -109,9 +114,8 @@ static void pass_done(struct loop_job *job)
     }
 }
 
-static void start_pass(struct checkpointer *checkpointer)
+static void submit(struct checkpointer *checkpointer)
 {
-    checkpointer->passes++;
     checkpointer->job = (struct loop_job){.work = pass_work, .done = pass_done};
     checkpointer->job_runs = true;
     if (loop_submit(checkpointer->store->loop, &checkpointer->job) != ERR_OK) {
@@ -120,30 +124,56 @@ static void start_pass(struct checkpointer *checkpointer)
     }
 }
 
+static void start_pass(struct checkpointer *checkpointer)
+{
+    checkpointer->passes++;
+    submit(checkpointer);
+}
+
+/* Nothing is committed that is not copied afterwards. */
+static void make_last_pass(struct checkpointer *checkpointer)
+{
+    struct store *store = checkpointer->store;
+    enum err err = batch_sync_wal(store);
+
+    if (err == ERR_OK)
+        err = sql_execute(store->door, checkpointer->db, "PRAGMA synchronous = OFF");
+    if (err == ERR_OK)
+        err = run_pass(checkpointer);
+    if (err == ERR_OK)
+        err = sql_execute(store->door, checkpointer->db, "PRAGMA synchronous = NORMAL");
+    if (err != ERR_OK) {
+        (void)store__fail(store, err, "the WAL could not be checkpointed");
+        return;
+    }
+    count_copied(checkpointer);
+    /* The next transaction begins the WAL anew; its commit tells the number of frames. */
+    checkpointer->frames = checkpointer->copied = checkpointer->counted = 0;
+    checkpointer->last_wanted = false;
+    checkpointer->holds = true;
+    submit(checkpointer);
+}
+
 void checkpoint_consider(struct store *store)
 {
     struct checkpointer *checkpointer = store->checkpointer;
     uint64_t most = store->options.segment_bytes / 16, bytes;
-    enum err err;
 
     if (checkpointer->job_runs || store->health != ERR_OK || store->transaction)
         return;
     most = most < BATCH_WAL_BYTES ? most : BATCH_WAL_BYTES;
     bytes = (uint64_t)checkpointer->frames * FRAME_BYTES;
     if (checkpointer->last_wanted || bytes > BATCH_WAL_BYTES_HARD) {
-        checkpointer->last_wanted = false;
-        err = run_pass(checkpointer);
-        if (err != ERR_OK) {
-            (void)store__fail(store, err, "the WAL could not be checkpointed");
-            return;
-        }
-        count_copied(checkpointer);
-        /* The next transaction begins the WAL anew; its commit tells the number of frames. */
-        checkpointer->frames = checkpointer->counted = 0;
+        make_last_pass(checkpointer);
     } else if (bytes > most) {
         checkpointer->passes = 0;
         start_pass(checkpointer);
     }
+}
+
+bool checkpoint_holds_commit(const struct store *store)
+{
+    return store->checkpointer->holds;
 }
 
 void checkpoint_all(struct store *store, void (*done)(struct store *store))

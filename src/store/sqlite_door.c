@@ -110,7 +110,7 @@ enum err sqlite_door_err(struct sqlite_door *door, int code)
 
 /* After a failed sync the system may have dropped what was to be written, and the next one, by whomever, may
  * say that all is well: so there is no next one. */
-static enum err sync_once(struct sqlite_door *door, struct disk_file *file)
+enum err sqlite_door_sync(struct sqlite_door *door, struct disk_file *file)
 {
     enum err err = (enum err)atomic_load(&door->sync_error);
 
@@ -127,7 +127,7 @@ enum err sqlite_door_sync_wal(struct sqlite_door *door, struct disk_file *wal)
     enum err err;
 
     pthread_mutex_lock(&door->sync_mutex);
-    err = sync_once(door, wal);
+    err = sqlite_door_sync(door, wal);
     pthread_mutex_unlock(&door->sync_mutex);
     return err;
 }
@@ -271,7 +271,7 @@ static int file_sync(sqlite3_file *file, int flags)
     (void)flags;
     if (code != SQLITE_OK)
         return code;
-    err = f->is_wal ? sqlite_door_sync_wal(f->door, f->file) : sync_once(f->door, f->file);
+    err = f->is_wal ? sqlite_door_sync_wal(f->door, f->file) : sqlite_door_sync(f->door, f->file);
     return err == ERR_OK ? SQLITE_OK : failed(f->door, err, SQLITE_IOERR_FSYNC);
 }
 

@@ -22,8 +22,9 @@ void sqlite_door_close(struct sqlite_door **door);
 /* Opens DOOR_DATABASE; made when missing unless the door is read-only. For use by one thread at a time. */
 enum err sqlite_door_connect(struct sqlite_door *door, sqlite3 **db_r) ERR_MUST_CHECK;
 
-/* Syncs the WAL through WAL, a handle of the caller's: the only way to do so beside SQLite's own syncs. Fails
- * when any sync through this door, or this function, has failed before. Any thread. */
+/* Syncs the database, or the WAL, through a handle of the caller's: the only way to do so beside SQLite's own
+ * syncs. Fails when any sync through this door has failed before. Any thread. */
+enum err sqlite_door_sync(struct sqlite_door *door, struct disk_file *file) ERR_MUST_CHECK;
 enum err sqlite_door_sync_wal(struct sqlite_door *door, struct disk_file *wal) ERR_MUST_CHECK;
 
 /* The store's error for a result code of SQLite; for I/O errors what the disk said last. Any thread. */
