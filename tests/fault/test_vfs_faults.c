@@ -15,6 +15,7 @@
 #include "dittofs/cursor.h"
 #include "dittofs/hash.h"
 #include "dittofs/log.h"
+#include "simclock.h"
 #include "simdisk.h"
 #include "simloop.h"
 #include "vfsworld.h"
@@ -569,6 +570,61 @@ static void opening_fails(void **state)
     assert_true(number > 10);
 }
 
+/* ---- no room for more ---- */
+
+enum { RESERVE_BYTES = 64 << 20 }; /* of store_options */
+
+/* What a full disk must not hinder. */
+static bool must_work(enum action action)
+{
+    return action == REMOVE || action == REMOVE_X || action == CHMOD || action == TOUCH || action == SIZE;
+}
+
+/* Step NUMBER when only ROOM bytes above the store's reserve are free. */
+static void one_without_room(unsigned number, uint64_t room)
+{
+    struct vfs_context context;
+    char *before, *after;
+    enum err err;
+
+    world_start(&world);
+    settle();
+    context = world.root;
+    for (unsigned i = 0; i < number; i++)
+        assert_int_equal(run_step(&context, &steps[i]), ERR_OK);
+    assert_int_equal(world_durable(&world, &context), ERR_OK);
+    before = dump();
+    simdisk_set_capacity(world.disk, simdisk_used_bytes(world.disk) + RESERVE_BYTES + room);
+    simclock_advance_ms(1000);
+    context.ticket = (struct store_ticket){0};
+    err = run_step(&context, &steps[number]);
+    if (err != ERR_OK && (err != ERR_NOSPC || must_work(steps[number].action)))
+        fail_msg("step %u with room for %u: %s", number, (unsigned)room, err_name(err));
+    after = dump();
+    if (err != ERR_OK)
+        assert_string_equal(before, after);
+    assert_int_equal(world_durable(&world, &context), ERR_OK);
+    simdisk_set_capacity(world.disk, (uint64_t)1 << 40);
+    simclock_advance_ms(1000);
+    world_check_all_freed(&world, 0);
+    if (err != ERR_OK)
+        assert_int_equal(run_step(&context, &steps[number]), ERR_OK);
+    world_check_all_freed(&world, 0);
+    world_stop(&world);
+    free(before);
+    free(after);
+}
+
+/* In steps of a page around what the store wants for a change of metadata: first refused as a whole, then in
+ * the middle of an operation, then not. */
+static void no_room(void **state)
+{
+    (void)state;
+    for (unsigned number = 0; number < STEPS; number++)
+        for (uint64_t pages = 0; pages < 8; pages++)
+            one_without_room(number, pages * SIMDISK_PAGE_BYTES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -579,6 +635,7 @@ int main(void)
         cmocka_unit_test(one_call_fails),
         cmocka_unit_test(power_cut),
         cmocka_unit_test(opening_fails),
+        cmocka_unit_test(no_room),
 
     };
 
