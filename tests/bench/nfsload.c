@@ -50,6 +50,7 @@ struct conn {
     struct slot slot[MAXSLOT];
     uint8_t session[16];
     uint64_t clientid;
+    uint8_t stateid[16]; /* of the data file: each connection is a client of its own */
 };
 struct x {
     uint8_t *p, *end;
@@ -63,7 +64,6 @@ static double maxsecs = 10;
 static struct conn conns[MAXCONN];
 static struct fh root, dir, file;
 static char dirname_[64];
-static uint8_t stateid[16];
 static int failed;
 
 static double now(void)
@@ -495,24 +495,27 @@ static void make_file(const char *name)
         gfh(&r, &file);
         return;
     }
-    q = begin(100003, 4, 1);
-    compound(&q, 4);
-    seqop(&q, c, 0);
-    putfh(&q, &dir);
-    openop(&q, c, name, 1);
-    u32(&q, 10);
-    r = call(c->fd, &q);
-    st = cstatus(&r, &n);
-    if (st) {
-        fprintf(stderr, "nfsload: OPEN: status %u\n", st);
-        exit(2);
+    for (int i = 0; i < nconn; i++) {
+        c = &conns[i];
+        q = begin(100003, 4, 1);
+        compound(&q, 4);
+        seqop(&q, c, 0);
+        putfh(&q, &dir);
+        openop(&q, c, name, 1);
+        u32(&q, 10);
+        r = call(c->fd, &q);
+        st = cstatus(&r, &n);
+        if (st) {
+            fprintf(stderr, "nfsload: OPEN: status %u\n", st);
+            exit(2);
+        }
+        skipseq(&r);
+        gfix(&r, 8);
+        g32(&r);
+        g32(&r);
+        memcpy(c->stateid, gfix(&r, 16), 16);
     }
-    skipseq(&r);
-    gfix(&r, 8);
-    g32(&r);
-    g32(&r);
-    memcpy(stateid, gfix(&r, 16), 16);
-    if (v4_lookup(c, &dir, name, &file))
+    if (v4_lookup(&conns[0], &dir, name, &file))
         die("LOOKUP of the data file");
 }
 
@@ -621,14 +624,14 @@ static void build(struct x *x, struct conn *c, int s, const struct test *t, uint
     case WRITE_U:
     case WRITE_S:
         u32(x, 38);
-        fixed(x, stateid, 16);
+        fixed(x, c->stateid, 16);
         u64(x, item * io);
         u32(x, t->kind == WRITE_S ? 2 : 0);
         put_data(x, item * io, io);
         break;
     case READ:
         u32(x, 25);
-        fixed(x, stateid, 16);
+        fixed(x, c->stateid, 16);
         u64(x, item * io);
         u32(x, io);
         break;
@@ -748,6 +751,7 @@ static void flushq(struct conn *c)
 }
 static void run(const struct test *t)
 {
+    int failed_before = failed;
     long io = t->io ? t->io : iosize;
     int timed = t->random || t->kind == NULLOP || t->kind == GETATTR, q = t->kind == READDIR ? 1 : depth,
         used = t->kind == READDIR ? 1 : nconn, verify = !strcmp(t->name, "verify");
@@ -870,6 +874,8 @@ static void run(const struct test *t)
            t->name, vers == 3 ? "3" : "4.1", (unsigned long)unit, t1 - t0, unit / (t1 - t0),
            data ? done * (double)io / (t1 - t0) / 1e6 : 0.0, nlat ? lat[nlat / 2] * 1e6 : 0,
            nlat ? lat[(size_t)(nlat * .99)] * 1e6 : 0, nlat ? lat[nlat - 1] * 1e6 : 0, cs);
+    if (failed > failed_before)
+        printf("           %d of these failed\n", failed - failed_before);
     fflush(stdout);
     free(lat);
 }
