@@ -9,7 +9,8 @@
  * Until that is back nothing may be committed (checkpoint_holds_commit): the next commit overwrites the WAL.
  * Changes go on meanwhile; SQLite keeps what is not committed in memory. The WAL file is never made shorter.
  *
- * A failed checkpoint may have been a failed sync, which can't be tried again: the store fails.
+ * A failed checkpoint may have been a failed sync, which can't be tried again: the store fails. Only when
+ * there was no space for a page of the database, it is tried again some frames later.
  */
 #include "dittofs/log.h"
 #include "store/batch_priv.h"
@@ -21,6 +22,7 @@ enum {
     FRAME_BYTES = 4096 + 24,
     LAST_FRAMES = 256, /* copied on the loop at most, */
     PASSES_MOST = 8,   /* except when so many passes of the worker did not get there */
+    RETRY_FRAMES = 1024,
 };
 
 struct checkpointer {
@@ -29,9 +31,10 @@ struct checkpointer {
     struct disk_file *file; /* the database, to sync it */
     struct loop_job job;
     bool job_runs;
-    int frames;  /* in the WAL, after the last commit */
-    int copied;  /* of them, so far */
-    int counted; /* of these, in the counters */
+    int frames;      /* in the WAL, after the last commit */
+    int copied;      /* of them, so far */
+    int counted;     /* of these, in the counters */
+    int wait_frames; /* no pass before the WAL has so many */
     unsigned passes;
     bool last_wanted; /* the worker is through: the loop copies the rest */
     bool holds;       /* the last pass was made, and a worker syncs the database */
@@ -85,6 +88,18 @@ static void count_copied(struct checkpointer *checkpointer)
 
 static void start_pass(struct checkpointer *checkpointer);
 
+static void pass_failed(struct checkpointer *checkpointer, enum err err)
+{
+    struct store *store = checkpointer->store;
+
+    if (err != ERR_NOSPC || sqlite_door_has_failed(store->door)) {
+        (void)store__fail(store, err, "the WAL could not be checkpointed");
+        return;
+    }
+    checkpointer->last_wanted = false;
+    checkpointer->wait_frames = checkpointer->frames + RETRY_FRAMES;
+}
+
 static void pass_done(struct loop_job *job)
 {
     struct checkpointer *checkpointer = container_of(job, struct checkpointer, job);
@@ -95,7 +110,7 @@ static void pass_done(struct loop_job *job)
 
     checkpointer->job_runs = checkpointer->holds = false;
     if (checkpointer->job_err != ERR_OK)
-        (void)store__fail(store, checkpointer->job_err, "the WAL could not be checkpointed");
+        pass_failed(checkpointer, checkpointer->job_err);
     else
         count_copied(checkpointer);
     if (all_done != NULL) {
@@ -103,7 +118,7 @@ static void pass_done(struct loop_job *job)
         all_done(store);
     } else if (was_last) {
         loop_wake(store->loop); /* a commit may wait */
-    } else if (store->health == ERR_OK) {
+    } else if (store->health == ERR_OK && checkpointer->job_err == ERR_OK) {
         if (left > LAST_FRAMES && checkpointer->passes < PASSES_MOST) {
             start_pass(checkpointer);
         } else {
@@ -140,15 +155,20 @@ static void make_last_pass(struct checkpointer *checkpointer)
         err = sql_execute(store->door, checkpointer->db, "PRAGMA synchronous = OFF");
     if (err == ERR_OK)
         err = run_pass(checkpointer);
-    if (err == ERR_OK)
-        err = sql_execute(store->door, checkpointer->db, "PRAGMA synchronous = NORMAL");
+    if (err == ERR_OK || err == ERR_NOSPC) {
+        enum err back = sql_execute(store->door, checkpointer->db, "PRAGMA synchronous = NORMAL");
+
+        err = err == ERR_OK ? back : err;
+        if (back != ERR_OK) /* passes without syncs must never be */
+            err = store__fail(store, back, "the checkpointer could not be set up");
+    }
     if (err != ERR_OK) {
-        (void)store__fail(store, err, "the WAL could not be checkpointed");
+        pass_failed(checkpointer, err);
         return;
     }
     count_copied(checkpointer);
     /* The next transaction begins the WAL anew; its commit tells the number of frames. */
-    checkpointer->frames = checkpointer->copied = checkpointer->counted = 0;
+    checkpointer->frames = checkpointer->copied = checkpointer->counted = checkpointer->wait_frames = 0;
     checkpointer->last_wanted = false;
     checkpointer->holds = true;
     submit(checkpointer);
@@ -159,7 +179,8 @@ void checkpoint_consider(struct store *store)
     struct checkpointer *checkpointer = store->checkpointer;
     uint64_t most = store->options.segment_bytes / 16, bytes;
 
-    if (checkpointer->job_runs || store->health != ERR_OK || store->transaction)
+    if (checkpointer->job_runs || store->health != ERR_OK || store->transaction ||
+        checkpointer->frames < checkpointer->wait_frames)
         return;
     most = most < BATCH_WAL_BYTES ? most : BATCH_WAL_BYTES;
     bytes = (uint64_t)checkpointer->frames * FRAME_BYTES;

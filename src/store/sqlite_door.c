@@ -122,6 +122,11 @@ enum err sqlite_door_sync(struct sqlite_door *door, struct disk_file *file)
     return err;
 }
 
+bool sqlite_door_has_failed(struct sqlite_door *door)
+{
+    return atomic_load(&door->sync_error) != ERR_OK;
+}
+
 enum err sqlite_door_sync_wal(struct sqlite_door *door, struct disk_file *wal)
 {
     enum err err;

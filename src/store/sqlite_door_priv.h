@@ -27,6 +27,9 @@ enum err sqlite_door_connect(struct sqlite_door *door, sqlite3 **db_r) ERR_MUST_
 enum err sqlite_door_sync(struct sqlite_door *door, struct disk_file *file) ERR_MUST_CHECK;
 enum err sqlite_door_sync_wal(struct sqlite_door *door, struct disk_file *wal) ERR_MUST_CHECK;
 
+/* Has any sync failed? */
+bool sqlite_door_has_failed(struct sqlite_door *door);
+
 /* The store's error for a result code of SQLite; for I/O errors what the disk said last. Any thread. */
 enum err sqlite_door_err(struct sqlite_door *door, int code);
 
