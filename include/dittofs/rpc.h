@@ -43,7 +43,9 @@ struct onc_procedure {
     const char *name;                   /* NULL: PROC_UNAVAIL */
     void (*run)(struct onc_call *call); /* reads call->arguments, ends the call */
     unsigned flags;
-    uint32_t reply_max; /* most bytes of results, payload parts aside */
+    uint32_t reply_max; /* most bytes of results, payload parts aside; onc_call_reserve makes it more */
+    /* ONC_CACHED: whether CALL, by its arguments, may go to the cache at all; NULL: yes. */
+    bool (*may_cache)(const struct onc_call *call);
 };
 
 struct onc_program {
@@ -91,6 +93,11 @@ void onc_call_drop(struct onc_call *call);
 /* Puts LENGTH bytes of BUF into the results at the place that call->reply has reached, without copying;
  * takes a reference. XDR padding is the caller's. False when memory is out. */
 bool onc_call_attach(struct onc_call *call, struct buf *buf, const uint8_t *data, size_t length) MUST_CHECK;
+/* Makes sure that LENGTH more bytes can be written to call->reply, which may move. False when memory is out.
+ */
+bool onc_call_reserve(struct onc_call *call, size_t length) MUST_CHECK;
+/* What an ONC_CACHED call did may be done again: its reply is not kept. */
+void onc_call_uncache(struct onc_call *call);
 /* Bytes of results so far, with what is attached. */
 size_t onc_call_reply_length(const struct onc_call *call);
 /* Takes back results from LENGTH on (as told by onc_call_reply_length), attached parts included. */

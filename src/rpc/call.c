@@ -323,6 +323,41 @@ bool onc_call_attach(struct onc_call *public_call, struct buf *buf, const uint8_
     return true;
 }
 
+bool onc_call_reserve(struct onc_call *public_call, size_t length)
+{
+    struct onc__call *call = live(public_call);
+    struct writer *writer = &public_call->reply;
+    struct writer larger;
+    struct buf *buf;
+    size_t capacity;
+
+    if (length <= writer->capacity - writer->length)
+        return true;
+    if (length > INT32_MAX)
+        return false;
+    capacity = writer->capacity * 2;
+    if (length > capacity - writer->length)
+        capacity = writer->length + length;
+    buf = buf_new(capacity);
+    if (buf == NULL)
+        return false;
+    writer_init(&larger, buf->data, capacity);
+    writer_bytes(&larger, writer->data, writer->length);
+    larger.failed = writer->failed;
+    *writer = larger;
+    buf_unref(&call->reply_buf);
+    call->reply_buf = buf;
+    return true;
+}
+
+void onc_call_uncache(struct onc_call *public_call)
+{
+    struct onc__call *call = live(public_call);
+
+    if (call->duplicate != NULL)
+        onc__duplicates_forget(&call->server->duplicates, call);
+}
+
 size_t onc_call_reply_length(const struct onc_call *public_call)
 {
     const struct onc__call *call = container_of(public_call, const struct onc__call, call);
@@ -453,6 +488,14 @@ static void answer_again(struct onc__call *call, const uint8_t *reply, size_t le
     onc_call_reply(&call->call);
 }
 
+static bool is_cached(const struct onc_call *call)
+{
+    const struct onc_procedure *procedure = call->procedure;
+
+    return (procedure->flags & ONC_CACHED) != 0 &&
+           (procedure->may_cache == NULL || procedure->may_cache(call));
+}
+
 /* True when the call is to be run; else it has ended. */
 static bool pass_duplicates(struct onc__call *call)
 {
@@ -510,7 +553,7 @@ bool onc__call_serve(struct onc_service *service, struct onc_conn *conn, struct 
     call->call.arguments = reader;
     call->call.arguments_buf = block->buf;
     call->call.received_ns = received_ns;
-    if ((call->call.procedure->flags & ONC_CACHED) != 0 && !pass_duplicates(call))
+    if (is_cached(&call->call) && !pass_duplicates(call))
         return true;
     if (begin_reply(call))
         call->call.procedure->run(&call->call);
