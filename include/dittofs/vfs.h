@@ -273,6 +273,8 @@ enum err vfs_xattr_list(struct vfs_context *context, struct inode *inode, struct
 /* Waits for CONTEXT's ticket: ERR_OK when it is durable already (or the export is `sync = no`). ERR_WAIT:
  * WAITER's done follows. */
 enum err vfs_durable(struct vfs_context *context, struct store_waiter *waiter) ERR_MUST_CHECK;
+/* Adds to CONTEXT's ticket all metadata so far, records of other rooms included. */
+void vfs_wait_for_metadata(struct vfs_context *context);
 
 /* ---- space ---- */
 

@@ -112,3 +112,8 @@ void vfs__ticket_metadata(struct vfs_context *context)
 {
     store_ticket_merge(&context->ticket, store_ticket_metadata(context->vfs->store));
 }
+
+void vfs_wait_for_metadata(struct vfs_context *context)
+{
+    vfs__ticket_metadata(context);
+}
