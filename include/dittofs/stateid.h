@@ -44,8 +44,9 @@ enum stateid_seqid {
 
 /* Special stateids (all zeros, all ones, current) are the front-end's; here they are bad. CLIENT (may be
  * NULL) must be the holder. In this order: ERR_STALE_STATEID (another instance), ERR_BAD_STATEID (never was,
- * or was given back, or another client's), ERR_EXPIRED (taken away with its client's lease),
- * ERR_ADMIN_REVOKED, ERR_DELEG_REVOKED, ERR_OLD_STATEID (an earlier seqid), ERR_BAD_STATEID (a later seqid).
+ * or was given back, or another client's), ERR_EXPIRED (taken away with its client's lease, or when that
+ * began a new life), ERR_ADMIN_REVOKED, ERR_DELEG_REVOKED, ERR_OLD_STATEID (an earlier seqid),
+ * ERR_BAD_STATEID (a later seqid).
  */
 enum err stateid_lookup(struct state *state, const struct stateid *stateid, enum stateid_seqid rule,
                         const struct client *client, struct stateid_object *object_r) ERR_MUST_CHECK;

@@ -296,7 +296,7 @@ struct client *client_confirm(struct client *client)
         return confirmed;
     }
     if (confirmed != NULL)
-        client__end(confirmed, END_CLOSED);
+        client__end(confirmed, END_REPLACED);
     client->status = CLIENT_CONFIRMED;
     list_remove(&client->lease_link);
     start_lease(client);

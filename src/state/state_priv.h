@@ -37,8 +37,9 @@ enum {
 
 /* Why a client, and with it a stateid, ends. */
 enum end_reason {
-    END_CLOSED, /* by its own wish, or replaced by its next life */
-    END_EXPIRED /* taken away after its lease */
+    END_CLOSED,   /* by its own wish */
+    END_REPLACED, /* by its next life: to stateids the same as the next */
+    END_EXPIRED   /* taken away after its lease */
 };
 
 /* ---- stateids ---- */

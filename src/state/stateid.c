@@ -197,7 +197,7 @@ static enum err check_status(const struct stateid_entry *entry)
 {
     switch ((enum stateid_entry_status)entry->status) {
     case ENTRY_FREE:
-        return entry->end == END_EXPIRED ? ERR_EXPIRED : ERR_BAD_STATEID;
+        return entry->end == END_CLOSED ? ERR_BAD_STATEID : ERR_EXPIRED;
     case ENTRY_ADMIN_REVOKED:
         return ERR_ADMIN_REVOKED;
     case ENTRY_GRANT_REVOKED:
