@@ -1,8 +1,10 @@
 /*
- * nfs.h - the NFS front-ends: MOUNT versions 1 to 3 and NFS version 3 (RFC 1813) over rpc and vfs.
+ * nfs.h - the NFS front-ends: MOUNT versions 1 to 3, NFS version 3 (RFC 1813) and NFS version 4 (RFC 7530,
+ * 8881, 7862) over rpc, vfs and state.
  *
  * All calls are on the loop thread. A front-end keeps nothing that a client relies on: file handles,
- * cookies and verifiers come from vfs and survive a restart; the list of mounts is for `showmount` only.
+ * cookies and verifiers come from vfs and survive a restart; what clients of NFSv4 hold is in state; the list
+ * of mounts is for `showmount` only.
  */
 #ifndef DITTOFS_NFS_H
 #define DITTOFS_NFS_H
@@ -13,6 +15,7 @@
 #include <stdint.h>
 
 struct nfs_server;
+struct state;
 
 struct nfs_limits {
     uint32_t mounts; /* entries of the mount list; the oldest goes when it is full; 0: 1024 */
@@ -28,6 +31,17 @@ void nfs_server_close(struct nfs_server **server);
 
 /* Registers NFS version 3 on SERVICE. The server must outlive the service. */
 enum err nfs_server_add_nfs3(struct nfs_server *server, struct onc_service *service) ERR_MUST_CHECK;
+/* What the configuration says of NFS version 4. */
+enum { NFS4_SERVER_ID_SIZE = 16 };
+struct nfs4_options {
+    const char *id_domain; /* of owner@domain strings; NULL: numbers only */
+    uint8_t
+        server_id[NFS4_SERVER_ID_SIZE]; /* the same after every restart: clients know us by it (trunking) */
+};
+/* Registers NFS version 4 (minor versions 0, 1 and 2) on SERVICE. STATE must outlive the server; the time of
+ * leases is its. */
+enum err nfs_server_add_nfs4(struct nfs_server *server, struct onc_service *service, struct state *state,
+                             const struct nfs4_options *options) ERR_MUST_CHECK;
 /* Registers MOUNT versions 1, 2 and 3 on SERVICE; it may be the same one. */
 enum err nfs_server_add_mount(struct nfs_server *server, struct onc_service *service) ERR_MUST_CHECK;
 

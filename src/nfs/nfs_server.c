@@ -8,6 +8,7 @@
 
 #include "dittofs/log.h"
 #include "nfs/nfs_server_priv.h"
+#include "nfs/v4/nfs4_server.h"
 
 #include <stdlib.h>
 
@@ -41,6 +42,7 @@ void nfs_server_close(struct nfs_server **server)
     if (given == NULL)
         return;
     invariant(given->counters.nfs3_calls_now == 0);
+    nfs4__server_close(&given->nfs4);
     nfs3__requests_free(given);
     mount__list_free(given);
     free(given);
@@ -49,6 +51,16 @@ void nfs_server_close(struct nfs_server **server)
 enum err nfs_server_add_nfs3(struct nfs_server *server, struct onc_service *service)
 {
     return onc_service_add_program(service, &server->nfs3);
+}
+
+enum err nfs_server_add_nfs4(struct nfs_server *server, struct onc_service *service, struct state *state,
+                             const struct nfs4_options *options)
+{
+    enum err err;
+
+    invariant(server->nfs4 == NULL);
+    err = nfs4__server_open(server, state, options, &server->nfs4);
+    return err != ERR_OK ? err : onc_service_add_program(service, &server->nfs4->program);
 }
 
 enum err nfs_server_add_mount(struct nfs_server *server, struct onc_service *service)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct nfs3_request;
+struct nfs4_server;
 
 enum { NFS_MOUNT_VERSIONS = 3 };
 
@@ -24,6 +25,8 @@ struct nfs_server {
     struct nfs3_request *free_requests; /* finished ones, kept for reuse */
     uint32_t free_request_count;
     uint64_t read_bytes_now; /* of limits.read_bytes */
+
+    struct nfs4_server *nfs4; /* NULL until it is added */
 
     struct onc_program mount[NFS_MOUNT_VERSIONS];
     struct list mounts; /* struct mount_entry, oldest first */

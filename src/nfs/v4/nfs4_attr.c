@@ -356,6 +356,17 @@ static void put_suppattr_exclcreat(struct writer *writer, struct nfs4_attr_sourc
     nfs4__encode_bitmap(writer, &set);
 }
 
+bool nfs4_attr_is_exclusive(const struct nfs4_bitmap *mask, uint32_t minor)
+{
+    struct nfs4_bitmap set = {{0}, false};
+
+    collect(&set, minor, ATTR_EXCLUSIVE);
+    for (int i = 0; i < NFS4_BITMAP_WORDS; i++)
+        if (mask->words[i] & ~set.words[i])
+            return false;
+    return !mask->beyond;
+}
+
 static void put_charset_cap(struct writer *writer, struct nfs4_attr_source *source)
 {
     (void)source;

@@ -47,6 +47,9 @@ bool nfs4_attr_decode_set(struct reader *reader, uint32_t minor, struct nfs4_set
  * before SET->set goes to vfs; for a new object ATTR is all zero. */
 void nfs4_attr_complete(struct nfs4_setattr *set, const struct inode_attr *attr);
 
+/* All of MASK may come with EXCLUSIVE4_1 (suppattr_exclcreat). */
+bool nfs4_attr_is_exclusive(const struct nfs4_bitmap *mask, uint32_t minor);
+
 /* fattr4 to compare with (VERIFY, NVERIFY): the raw bytes. */
 struct nfs4_fattr {
     struct nfs4_bitmap mask;

@@ -38,6 +38,8 @@ static void compound_send(struct nfs4_compound *compound)
     writer_patch_be32(&call->reply, compound->count_at, compound->results);
     if (compound->has_session)
         nfs4__session_finish(compound);
+    if (!compound->has_changed)
+        onc_call_uncache(call);
     nfs4__count_compound(compound);
     compound_release(compound);
     onc_call_reply(call);
@@ -91,6 +93,11 @@ size_t nfs4__room(const struct nfs4_compound *compound)
     size_t length = onc_call_reply_length(compound->call) + REPLY_MARGIN;
 
     return length >= compound->reply_limit ? 0 : compound->reply_limit - length;
+}
+
+bool nfs4__reserve(struct nfs4_compound *compound, size_t length)
+{
+    return onc_call_reserve(compound->call, length + REPLY_MARGIN);
 }
 
 void nfs4__merge_ticket(struct nfs4_compound *compound)
@@ -177,10 +184,12 @@ static uint32_t check_filehandles(const struct nfs4_compound *compound,
     return NFS4_OK;
 }
 
-static uint32_t check_room(const struct nfs4_compound *compound, const struct nfs4_operation *operation)
+static uint32_t check_room(struct nfs4_compound *compound, const struct nfs4_operation *operation)
 {
-    if (nfs4__room(compound) >= RESULT_HEAD + (size_t)operation->reply_max)
-        return NFS4_OK;
+    size_t wanted = RESULT_HEAD + (size_t)operation->reply_max;
+
+    if (nfs4__room(compound) >= wanted)
+        return nfs4__reserve(compound, wanted) ? NFS4_OK : NFS4ERR_DELAY;
     if (compound->minor == 0)
         return NFS4ERR_RESOURCE;
     return compound->cache_reply ? NFS4ERR_REP_TOO_BIG_TO_CACHE : NFS4ERR_REP_TOO_BIG;
@@ -240,6 +249,8 @@ static bool operation_take(struct nfs4_compound *compound, uint32_t *status_r)
     if (*status_r != NFS4_OK)
         return true;
     nfs4__count_operation(compound);
+    if (compound->operation->flags & NFS4_CHANGES)
+        compound->has_changed = true;
     compound->in_run = true;
     *status_r = compound->operation->run(compound);
     compound->in_run = false;

@@ -60,9 +60,11 @@ static bool put_data(struct nfs4_compound *compound, struct buf *buf, uint32_t l
 {
     struct writer *reply = &compound->call->reply;
 
-    if (compound->cache_reply)
+    if (compound->cache_reply) {
+        if (!nfs4__reserve(compound, length))
+            return false;
         writer_bytes(reply, buf->data, length);
-    else if (length > 0 && !onc_call_attach(compound->call, buf, buf->data, length))
+    } else if (length > 0 && !onc_call_attach(compound->call, buf, buf->data, length))
         return false;
     writer_zeros(reply, (4 - length % 4) % 4);
     return true;
@@ -110,6 +112,8 @@ static uint32_t read_begin(struct nfs4_compound *compound, struct read_args *arg
         status = nfs4__check_file(compound);
     if (status == NFS4_OK)
         status = nfs4__stateid_for_io(compound, &args->stateid, NFS4_IO_READ, right_r);
+    if (status == NFS4_OK)
+        status = nfs4__check_range(compound, NFS4_IO_READ, args->offset, args->count);
     if (status != NFS4_OK)
         return status;
     vfs_getattr(compound->current.inode, &attr);
@@ -213,6 +217,8 @@ uint32_t nfs4__write(struct nfs4_compound *compound)
         status = nfs4__check_file(compound);
     if (status == NFS4_OK)
         status = nfs4__stateid_for_io(compound, &args->stateid, NFS4_IO_WRITE, &right);
+    if (status == NFS4_OK)
+        status = nfs4__check_range(compound, NFS4_IO_WRITE, args->offset, args->length);
     if (status != NFS4_OK)
         return status;
     if (!add_u64(args->offset, args->length, &end))

@@ -4,6 +4,7 @@
  */
 #include "nfs/v4/nfs4_attr.h"
 #include "nfs/v4/nfs4_operations.h"
+#include "nfs/v4/nfs4_server.h"
 #include <string.h>
 
 static uint64_t change_of(struct inode *inode)
@@ -79,6 +80,12 @@ uint32_t nfs4__create(struct nfs4_compound *compound)
     if (status != NFS4_OK)
         return NFS4ERR_NOTDIR;
     status = check_create(compound, args, &create);
+    /* As in any file system that is read-only: a name that is there comes first. */
+    if (status == NFS4_OK && compound->current.place == NFS4_PSEUDO_ROOT)
+        return vfs_export_find(compound->server->vfs, (const char *)args->name.bytes, args->name.length) !=
+                       NULL
+                   ? NFS4ERR_EXIST
+                   : NFS4ERR_ROFS;
     if (status == NFS4_OK)
         status = nfs4__context(compound);
     if (status != NFS4_OK)

@@ -21,6 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct client;
+struct session;
 struct nfs4_server; /* nfs4_server.h: what v4 keeps between compounds */
 struct nfs4_compound;
 
@@ -97,7 +99,12 @@ extern const struct nfs4_operation nfs4_operations[OP_COUNT];
 
 /* ---- the compound ---- */
 
-struct nfs4_session_state; /* nfs4_session.c: the SEQUENCE that a 4.1 compound runs under */
+/* The SEQUENCE that a 4.1 compound runs under (nfs4_sequence.c). Both are held. */
+struct nfs4_session_state {
+    struct session *session;
+    struct client *client;
+    uint32_t slot;
+};
 
 struct nfs4_compound {
     struct nfs4_server *server;
@@ -129,9 +136,11 @@ struct nfs4_compound {
     uint32_t sync_export_id;    /* export whose changes wait; 0: none */
     bool in_run;                /* inside run: resume may not come */
     bool cache_reply;           /* 4.1+: the client asked for it (sa_cachethis): nothing is attached */
+    bool has_changed;           /* an operation with NFS4_CHANGES was run */
     bool has_session;           /* 4.1+: SEQUENCE was the first operation */
-    struct nfs4_session_state *session; /* nfs4_session.c's */
-    uint64_t clientid;                  /* of the session, 0 before SEQUENCE and in 4.0 */
+    struct nfs4_session_state *session; /* when has_session: points to session_memory */
+    struct nfs4_session_state session_memory;
+    uint64_t clientid; /* of the session, 0 before SEQUENCE and in 4.0 */
     struct store_waiter waiter;
     _Alignas(16) uint8_t operation_state[1024]; /* the operation's own; zeroed before decode */
     struct nfs4_compound *next_free;
@@ -173,6 +182,9 @@ void nfs4__session_finish(struct nfs4_compound *compound);
 
 /* Bytes that the reply may still take. */
 size_t nfs4__room(const struct nfs4_compound *compound);
+
+/* Makes sure that LENGTH bytes of what is left can be written: for results over their row's reply_max. */
+bool nfs4__reserve(struct nfs4_compound *compound, size_t length) MUST_CHECK;
 
 /* The status of a core error, in this compound's minor version (NFS4ERR_SYMLINK and WRONG_TYPE, for example,
  * differ). */

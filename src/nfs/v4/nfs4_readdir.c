@@ -185,6 +185,8 @@ uint32_t nfs4__readdir(struct nfs4_compound *compound)
         room = args->maxcount;
     if (room < RESULT_FIXED)
         return NFS4ERR_TOOSMALL;
+    if (!nfs4__reserve(compound, room))
+        return NFS4ERR_DELAY;
     listing.end = reply->length + room - LIST_END;
     writer_be64(reply, 0);
     status = compound->current.place == NFS4_PSEUDO_ROOT ? list_exports(&listing, &end)

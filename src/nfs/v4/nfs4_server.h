@@ -4,21 +4,33 @@
 #ifndef DITTOFS_NFS4_SERVER_H
 #define DITTOFS_NFS4_SERVER_H
 
+#include "dittofs/hash.h"
+#include "dittofs/hashtable.h"
+#include "dittofs/log.h"
 #include "dittofs/vfs.h"
 #include "nfs/v4/nfs4_priv.h"
 #include <stdint.h>
 
 struct state;
 
+enum { NFS4_IDENTITY_MAX = 63 };
+
+enum { NFS4_PROCEDURES = 2 };
+
 struct nfs4_server {
+    struct onc_program program;
+    struct onc_procedure procedures[NFS4_PROCEDURES];
     struct nfs_server *nfs;
     struct vfs *vfs;
     struct state *state;
     struct loop *loop;
     struct timestamp started; /* times of the pseudo root */
     uint32_t lease_s;
-    char id_domain[256];      /* of owner@domain strings; empty: numeric only */
-    uint64_t read_bytes_most; /* of buffers that READs in flight wait with */
+    char identity[NFS4_IDENTITY_MAX + 1]; /* 4.1: server owner and scope */
+    struct siphash_key digest_key;        /* of requests, to know retries by */
+    struct hashtable connections;         /* that carry sessions (nfs4_session.c) */
+    char id_domain[256];                  /* of owner@domain strings; empty: numeric only */
+    uint64_t read_bytes_most;             /* of buffers that READs in flight wait with */
     uint64_t read_bytes_now;
     struct list compounds; /* under way */
     struct nfs4_compound *free_compounds;
@@ -27,10 +39,18 @@ struct nfs4_server {
     uint64_t compounds_done, compounds_failed;
 };
 
+struct nfs4_options;
+enum err nfs4__server_open(struct nfs_server *nfs, struct state *state, const struct nfs4_options *options,
+                           struct nfs4_server **server_r) ERR_MUST_CHECK;
+/* No compound may be under way, nor a connection be open. NULL is fine. */
+void nfs4__server_close(struct nfs4_server **server);
+
 /* A compound for CALL, zeroed, from those kept for reuse; NULL when memory is out. */
 struct nfs4_compound *nfs4__compound_new(struct nfs4_server *server, struct onc_call *call);
 void nfs4__compound_free(struct nfs4_compound *compound);
 void nfs4__count_operation(const struct nfs4_compound *compound);
 void nfs4__count_compound(const struct nfs4_compound *compound);
+/* nfs4_session.c: none must be left. */
+void nfs4__connections_forget(struct nfs4_server *server);
 
 #endif

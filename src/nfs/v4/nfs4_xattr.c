@@ -55,6 +55,8 @@ uint32_t nfs4__getxattr(struct nfs4_compound *compound)
         return nfs4__status(compound, err);
     if (nfs4__room(compound) < length + 16)
         return compound->cache_reply ? NFS4ERR_REP_TOO_BIG_TO_CACHE : NFS4ERR_REP_TOO_BIG;
+    if (!nfs4__reserve(compound, length + 16))
+        return NFS4ERR_DELAY;
     writer_xdr_opaque(&compound->call->reply, value, length);
     return NFS4_OK;
 }
@@ -173,6 +175,8 @@ uint32_t nfs4__listxattrs(struct nfs4_compound *compound)
         room = args->maxcount;
     if (room < LIST_FIXED)
         return NFS4ERR_TOOSMALL;
+    if (!nfs4__reserve(compound, room))
+        return NFS4ERR_DELAY;
     listing.end = reply->length + room - 4;
     writer_be64(reply, 0);
     writer_be32(reply, 0);

@@ -1,0 +1,114 @@
+/*
+ * nfs4_client.c - what clients of all minor versions share: who asks, which client it is, which file's state.
+ */
+#include "nfs/v4/nfs4_server.h"
+#include "nfs/v4/nfs4_state.h"
+#include <stdlib.h>
+
+struct nfs4_client *nfs4__client_new(void)
+{
+    return calloc(1, sizeof(struct nfs4_client));
+}
+
+static void client_gone(struct client *client, void *user)
+{
+    (void)client;
+    free(user);
+}
+
+const struct client_operations nfs4__client_operations = {.gone = client_gone};
+
+void nfs4__principal(const struct nfs4_compound *compound, uint8_t principal[NFS4_PRINCIPAL_SIZE])
+{
+    const struct onc_credential *credential = &compound->call->credential;
+    struct writer writer;
+
+    writer_init(&writer, principal, NFS4_PRINCIPAL_SIZE);
+    writer_be32(&writer, credential->flavor);
+    writer_be32(&writer, credential->uid);
+}
+
+void *nfs4__user_mark(const struct nfs4_compound *compound)
+{
+    return (void *)(uintptr_t)compound->user.uid;
+}
+
+void nfs4__client_renew(struct client *client)
+{
+    enum err err = client_renew(client);
+
+    invariant(err == ERR_OK); /* one that is found has not gone */
+}
+
+void nfs4__client_used(const struct nfs4_compound *compound, struct client *client)
+{
+    /* In 4.1 SEQUENCE alone renews (RFC 8881 8.3). */
+    if (compound->minor == 0)
+        nfs4__client_renew(client);
+}
+
+uint32_t nfs4__client_of_id(struct nfs4_compound *compound, uint64_t id, struct client **client_r)
+{
+    struct client *client;
+    enum err err = client_by_id(compound->server->state, id, &client);
+
+    if (err == ERR_OK &&
+        (client_family(client) != NFS4_FAMILY_0 || client_status(client) == CLIENT_UNCONFIRMED))
+        err = ERR_STALE_CLIENTID;
+    if (err != ERR_OK)
+        return nfs4__status(compound, err);
+    nfs4__client_used(compound, client);
+    *client_r = client;
+    return NFS4_OK;
+}
+
+uint32_t nfs4__client_of_owner(struct nfs4_compound *compound, uint64_t id, struct client **client_r)
+{
+    if (compound->minor == 0)
+        return nfs4__client_of_id(compound, id, client_r);
+    /* The id in the arguments is not looked at (RFC 8881 18.16.3). */
+    *client_r = compound->session->client;
+    return NFS4_OK;
+}
+
+void nfs4__wait_for_records(struct nfs4_compound *compound, uint64_t writes_before)
+{
+    if (recovery_writes(compound->server->state) != writes_before)
+        vfs_wait_for_metadata(&compound->context);
+}
+
+/* ---- files ---- */
+
+static uint64_t ino_of(const struct nfs4_filehandle *fh)
+{
+    struct inode_attr attr;
+
+    vfs_getattr(fh->inode, &attr);
+    return attr.ino;
+}
+
+struct state_file *nfs4__state_file_find(const struct nfs4_compound *compound)
+{
+    const struct nfs4_filehandle *fh = &compound->current;
+
+    return state_file_find(compound->server->state, fh->export_id, ino_of(fh));
+}
+
+static void release_inode(void *user)
+{
+    struct inode *inode = user;
+
+    vfs_unref(&inode);
+}
+
+uint32_t nfs4__state_file_get(struct nfs4_compound *compound, const struct nfs4_filehandle *fh,
+                              struct state_file **file_r)
+{
+    enum err err = state_file_get(compound->server->state, fh->export_id, ino_of(fh), file_r);
+
+    if (err != ERR_OK)
+        return nfs4__status(compound, err);
+    if (state_file_user(*file_r) == NULL)
+        state_file_set_user(*file_r, vfs_ref(fh->inode), release_inode);
+    return NFS4_OK;
+}
