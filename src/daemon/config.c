@@ -46,7 +46,7 @@ static const struct config_word squashes[] = {
 };
 /* What this version can do; more words come with the rooms that serve them. */
 static const struct config_word securities[] = {{"sys", VFS_SEC_SYS}, {NULL, 0}};
-static const struct config_word protocols[] = {{"nfs3", VFS_NFS3}, {NULL, 0}};
+static const struct config_word protocols[] = {{"nfs3", VFS_NFS3}, {"nfs4", VFS_NFS4}, {NULL, 0}};
 
 #define GLOBAL(member)  .offset = offsetof(struct config, member)
 #define EXPORT(member)  .offset = offsetof(struct config_export, member)
@@ -280,7 +280,7 @@ static bool begin_export(struct parser *parser, const char *name)
         .anonymous_uid = 65534,
         .anonymous_gid = 65534,
         .security = VFS_SEC_SYS,
-        .protocols = VFS_NFS3,
+        .protocols = VFS_NFS3 | VFS_NFS4,
         .root_mode = 0755,
     };
     export->name = strdup(name);

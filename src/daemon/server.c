@@ -2,10 +2,11 @@
  * server.c - the order of start and stop.
  *
  * Start: limits of the process, loop, signals, state folder, store (which recovers), vfs with its exports,
- * services; then everybody who waits is told "ready". Stop, at SIGTERM or SIGINT: registrations, listeners
- * and connections go, calls in flight end with their replies, the store makes everything durable and
- * checkpoints; then the rest in the opposite order. Each of these steps runs the loop until it is done, so
- * nothing is closed inside a callback of its own. A start that fails half-way is stopped the same way.
+ * what clients held before (grace begins), services; then everybody who waits is told "ready". Stop, at
+ * SIGTERM or SIGINT: registrations, listeners and connections go, calls in flight end with their replies, the
+ * store makes everything durable and checkpoints; then the rest in the opposite order. Each of these steps
+ * runs the loop until it is done, so nothing is closed inside a callback of its own. A start that fails
+ * half-way is stopped the same way.
  *
  * A second signal while stopping ends the process at once; a store survives that as it survives a crash.
  */
@@ -16,8 +17,10 @@
 #include "daemon/reload_priv.h"
 #include "daemon/services_priv.h"
 #include "daemon/signals_priv.h"
+#include "daemon/state_records_priv.h"
 #include "dittofs/disk.h"
 #include "dittofs/loop.h"
+#include "dittofs/state.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -38,6 +41,7 @@ struct server {
     struct disk *disk;
     struct store *store;
     struct vfs *vfs;
+    struct state *state;
     struct services services;
     char description[256]; /* of the services */
     bool serving;          /* between "ready" and the first signal to stop */
@@ -162,6 +166,34 @@ static enum err open_vfs(struct server *server)
     return err;
 }
 
+static enum err open_state(struct server *server)
+{
+    const struct config *config = server->config;
+    struct recovery_store records = state_records(server->store);
+    struct state_options options = {
+        .lease_ms = (uint64_t)config->lease_time_s * 1000,
+        /* 0 would be the default. */
+        .grace_ms = config->grace_time_s == 0 ? 1 : (uint64_t)config->grace_time_s * 1000,
+    };
+    enum err err = state_open(server->loop, &options, &records, &server->state);
+
+    if (err != ERR_OK)
+        log_error("what clients held can't be read: %s", err_text(err));
+    return err;
+}
+
+static enum err open_services(struct server *server)
+{
+    struct nfs4_options nfs4 = {.id_domain = NULL};
+    enum err err = store_secret(server->store, "nfs4 server", nfs4.server_id, sizeof nfs4.server_id);
+
+    if (err != ERR_OK) {
+        log_error("the name of this server can't be read: %s", err_text(err));
+        return err;
+    }
+    return services_open(&server->services, server->loop, server->vfs, server->state, &nfs4, server->config);
+}
+
 static enum err start(struct server *server)
 {
     enum err err;
@@ -174,7 +206,9 @@ static enum err start(struct server *server)
     if (err == ERR_OK)
         err = open_vfs(server);
     if (err == ERR_OK)
-        err = services_open(&server->services, server->loop, server->vfs, server->config);
+        err = open_state(server);
+    if (err == ERR_OK)
+        err = open_services(server);
     return err;
 }
 
@@ -216,6 +250,7 @@ static void stop(struct server *server)
 {
     if (server->vfs != NULL)
         stop_services(server);
+    state_close(&server->state);
     vfs_close(&server->vfs);
     if (server->store != NULL)
         stop_store(server);

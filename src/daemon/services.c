@@ -60,7 +60,8 @@ static enum err listen_everywhere(struct onc_service *service, const char *name,
     return working == 0 || config->listen_given ? first_failure : ERR_OK;
 }
 
-static enum err open_nfs(struct services *services, const struct config *config, struct mappings *mappings)
+static enum err open_nfs(struct services *services, struct state *state, const struct nfs4_options *nfs4,
+                         const struct config *config, struct mappings *mappings)
 {
     struct onc_service *service;
     enum err err;
@@ -70,11 +71,13 @@ static enum err open_nfs(struct services *services, const struct config *config,
     err = onc_service_open(services->onc, "nfs", &service);
     if (err == ERR_OK)
         err = nfs_server_add_nfs3(services->nfs, service);
+    if (err == ERR_OK)
+        err = nfs_server_add_nfs4(services->nfs, service, state, nfs4);
     services->nfs_port = config->nfs_port.number;
     if (err == ERR_OK)
         err = listen_everywhere(service, "nfs", ONC_TCP, config, &services->nfs_port);
-    if (err == ERR_OK)
-        add_mapping(mappings, PROGRAM_NFS, 3, ONC_TCP, services->nfs_port);
+    for (uint32_t version = 3; err == ERR_OK && version <= 4; version++)
+        add_mapping(mappings, PROGRAM_NFS, version, ONC_TCP, services->nfs_port);
     return err;
 }
 
@@ -117,8 +120,8 @@ static enum err start_portmap(struct services *services, const struct config *co
                              mappings->count, &services->portmap);
 }
 
-enum err services_open(struct services *services, struct loop *loop, struct vfs *vfs,
-                       const struct config *config)
+enum err services_open(struct services *services, struct loop *loop, struct vfs *vfs, struct state *state,
+                       const struct nfs4_options *nfs4, const struct config *config)
 {
     struct mappings mappings = {.count = 0};
     enum err err = nfs_server_open(vfs, NULL, &services->nfs);
@@ -126,7 +129,7 @@ enum err services_open(struct services *services, struct loop *loop, struct vfs 
     if (err == ERR_OK)
         err = onc_server_open(loop, &config->rpc, &services->onc);
     if (err == ERR_OK)
-        err = open_nfs(services, config, &mappings);
+        err = open_nfs(services, state, nfs4, config, &mappings);
     if (err == ERR_OK)
         err = open_mountd(services, config, &mappings);
     if (err == ERR_OK)

@@ -16,10 +16,11 @@ struct services {
     uint16_t nfs_port, mountd_port; /* the real ones; 0: off */
 };
 
-/* Opens what CONFIG turns on; SERVICES is zeroed before. When it fails, the log says why, and
- * services_shutdown and services_close end what was opened. */
-enum err services_open(struct services *services, struct loop *loop, struct vfs *vfs,
-                       const struct config *config) ERR_MUST_CHECK;
+/* Opens what CONFIG turns on; SERVICES is zeroed before. STATE is what clients of NFSv4 hold; NFS4 what they
+ * are told of us. When it fails, the log says why, and services_shutdown and services_close end what was
+ * opened. */
+enum err services_open(struct services *services, struct loop *loop, struct vfs *vfs, struct state *state,
+                       const struct nfs4_options *nfs4, const struct config *config) ERR_MUST_CHECK;
 /* Takes no more calls and waits for those in flight: DONE is called then, also when nothing was open. */
 void services_shutdown(struct services *services, void (*done)(void *data), void *data);
 /* After DONE, not inside it. */

@@ -128,7 +128,7 @@ static void exports(void **state)
     assert_int_equal(plain->squash, VFS_SQUASH_ROOT);
     assert_int_equal(plain->anonymous_uid, 65534);
     assert_int_equal(plain->security, VFS_SEC_SYS);
-    assert_int_equal(plain->protocols, VFS_NFS3);
+    assert_int_equal(plain->protocols, VFS_NFS3 | VFS_NFS4);
     assert_int_equal(plain->root_mode, 0755);
     assert_int_equal(plain->hosts_allow_count, 0);
     assert_string_equal(full->name, "a name with spaces, longer than the fifty bytes of libinih");
@@ -225,7 +225,7 @@ static void refused(void **state)
         {"[export a]\nstate dir = /x\n", 2, "state dir: unknown key"},
         {"[export a]\nsquash = everybody\n", 2, "not one of: none root all"},
         {"[export a]\nsec = sys krb5\n", 2, "\"krb5\" is not one of: sys"},
-        {"[export a]\nprotocols = nfs3 nfs4\n", 2, "\"nfs4\" is not one of: nfs3"},
+        {"[export a]\nprotocols = nfs3 smb\n", 2, "\"smb\" is not one of: nfs3"},
         {"[export a]\nanonuid = 4294967295\n", 2, "from 0 to 4294967294"},
         {"[export a]\nroot mode = 888\n", 2, "not an octal mode"},
         {"[export a]\nroot mode = 17777\n", 2, "not an octal mode"},
