@@ -22,7 +22,7 @@ static void grow(struct hashtable *table)
     size_t bucket_count = table->bucket_count == 0 ? FIRST_BUCKETS : table->bucket_count * 2;
     struct hashtable grown = {.bucket_count = bucket_count, .count = table->count};
 
-    grown.buckets = calloc(bucket_count, sizeof *grown.buckets);
+    grown.buckets = calloc(bucket_count, sizeof(struct hashlink *));
     if (grown.buckets == NULL)
         return;
     for (size_t i = 0; i < table->bucket_count; i++) {

@@ -265,7 +265,7 @@ static bool begin_export(struct parser *parser, const char *name)
 
     if (!check_export_name(parser, name))
         return false;
-    grown = realloc(config->exports, (config->export_count + 1) * sizeof *grown);
+    grown = realloc(config->exports, (config->export_count + 1) * sizeof(struct config_export *));
     if (grown == NULL)
         return fail(parser, parser->line, "out of memory");
     config->exports = grown;

@@ -285,7 +285,7 @@ enum err onc_service_open(struct onc_server *server, const char *name, struct on
 enum err onc_service_add_program(struct onc_service *service, const struct onc_program *program)
 {
     const struct onc_program **programs =
-        realloc(service->programs, (service->program_count + 1) * sizeof *programs);
+        realloc(service->programs, (service->program_count + 1) * sizeof(struct onc_program *));
 
     if (programs == NULL)
         return ERR_NOMEM;
