@@ -111,7 +111,7 @@ void onc_client_close(struct onc_client **client_p)
         forget(container_of(link, struct onc_client_call, hashlink), false);
     onc__ports_close(client);
     onc__streams_close(client);
-    for (size_t i = 0; i < sizeof client->sockets / sizeof *client->sockets; i++)
+    for (size_t i = 0; i < sizeof client->sockets / sizeof client->sockets[0]; i++)
         net_datagram_close(&client->sockets[i]);
     onc__memory_free(&client->memory);
     hashtable_free(&client->calls);

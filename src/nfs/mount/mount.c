@@ -344,20 +344,20 @@ static void run_export(struct onc_call *call)
 /* ---- the programs ---- */
 
 static const struct onc_procedure procedures_v3[MOUNT_PROCEDURES] = {
-    [MOUNT_NULL] = {"NULL", run_null, 0, 0},
-    [MOUNT_MNT] = {"MNT", run_mnt, 0, REPLY_SMALL},
-    [MOUNT_DUMP] = {"DUMP", run_dump, 0, REPLY_LISTS},
-    [MOUNT_UMNT] = {"UMNT", run_umnt, 0, 0},
-    [MOUNT_UMNTALL] = {"UMNTALL", run_umntall, 0, 0},
-    [MOUNT_EXPORT] = {"EXPORT", run_export, 0, REPLY_LISTS},
+    [MOUNT_NULL] = {.name = "NULL", .run = run_null},
+    [MOUNT_MNT] = {.name = "MNT", .run = run_mnt, .reply_max = REPLY_SMALL},
+    [MOUNT_DUMP] = {.name = "DUMP", .run = run_dump, .reply_max = REPLY_LISTS},
+    [MOUNT_UMNT] = {.name = "UMNT", .run = run_umnt},
+    [MOUNT_UMNTALL] = {.name = "UMNTALL", .run = run_umntall},
+    [MOUNT_EXPORT] = {.name = "EXPORT", .run = run_export, .reply_max = REPLY_LISTS},
 };
 
 static const struct onc_procedure procedures_v1[MOUNT_PROCEDURES] = {
-    [MOUNT_NULL] = {"NULL", run_null, 0, 0},
-    [MOUNT_DUMP] = {"DUMP", run_dump, 0, REPLY_LISTS},
-    [MOUNT_UMNT] = {"UMNT", run_umnt, 0, 0},
-    [MOUNT_UMNTALL] = {"UMNTALL", run_umntall, 0, 0},
-    [MOUNT_EXPORT] = {"EXPORT", run_export, 0, REPLY_LISTS},
+    [MOUNT_NULL] = {.name = "NULL", .run = run_null},
+    [MOUNT_DUMP] = {.name = "DUMP", .run = run_dump, .reply_max = REPLY_LISTS},
+    [MOUNT_UMNT] = {.name = "UMNT", .run = run_umnt},
+    [MOUNT_UMNTALL] = {.name = "UMNTALL", .run = run_umntall},
+    [MOUNT_EXPORT] = {.name = "EXPORT", .run = run_export, .reply_max = REPLY_LISTS},
 };
 
 void mount__programs_init(struct nfs_server *server)
