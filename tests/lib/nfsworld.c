@@ -8,8 +8,10 @@
 #include <cmocka.h>
 
 #include "nfsworld.h"
+#include "simclock.h"
 #include "simdisk.h"
 
+#include "daemon/state_records_priv.h"
 #include "dittofs/log.h"
 
 #include <stdlib.h>
@@ -32,16 +34,21 @@ static void listen_on(struct nfsworld *world, struct onc_service *service, enum 
 
 static void start(struct nfsworld *world)
 {
+    struct nfs4_options nfs4 = {.server_id = {1}};
+    struct recovery_store records;
     struct onc_service *service;
 
     assert_int_equal(loop_open(&world->loop), ERR_OK);
     assert_int_equal(store_open(world->disk, world->loop, &world->options.store, &world->store), ERR_OK);
     assert_int_equal(vfs_open(world->store, world->loop, &world->vfs), ERR_OK);
     assert_int_equal(vfs_exports_set(world->vfs, world->exports, world->export_count), ERR_OK);
+    records = state_records(world->store);
+    assert_int_equal(state_open(world->loop, &world->options.state, &records, &world->state), ERR_OK);
     assert_int_equal(onc_server_open(world->loop, NULL, &world->rpc), ERR_OK);
     assert_int_equal(nfs_server_open(world->vfs, &world->options.nfs, &world->nfs), ERR_OK);
     assert_int_equal(onc_service_open(world->rpc, "nfs", &service), ERR_OK);
     assert_int_equal(nfs_server_add_nfs3(world->nfs, service), ERR_OK);
+    assert_int_equal(nfs_server_add_nfs4(world->nfs, service, world->state, &nfs4), ERR_OK);
     assert_int_equal(nfs_server_add_mount(world->nfs, service), ERR_OK);
     listen_on(world, service, ONC_TCP);
     listen_on(world, service, ONC_UDP);
@@ -73,6 +80,7 @@ static void stop_front(struct nfsworld *world)
     wait_done(world);
     onc_server_close(&world->rpc);
     nfs_server_close(&world->nfs);
+    state_close(&world->state);
     vfs_close(&world->vfs);
 }
 
@@ -141,6 +149,20 @@ void nfsworld_turn(struct nfsworld *world, int count)
         loop_run_once(world->loop, false);
 }
 
+void nfsworld_advance(struct nfsworld *world, uint64_t ms)
+{
+    enum { STEP_MS = 1000, TURNS = 4 };
+
+    while (ms > 0) {
+        uint64_t step_ms = ms < STEP_MS ? ms : STEP_MS;
+
+        simclock_advance_ms(step_ms);
+        loop_run_timers(world->loop);
+        nfsworld_turn(world, TURNS);
+        ms -= step_ms;
+    }
+}
+
 void nfsworld_set_exports(struct nfsworld *world, const struct vfs_export_config *exports, size_t count)
 {
     assert_true(count <= NFSWORLD_EXPORTS_MAX);
@@ -158,7 +180,7 @@ struct vfs_export_config nfsworld_export(const char *name)
         .anonymous_uid = 65534,
         .anonymous_gid = 65534,
         .security = VFS_SEC_SYS,
-        .protocols = VFS_NFS3,
+        .protocols = VFS_NFS3 | VFS_NFS4,
         .root_mode = 0777,
     };
 }

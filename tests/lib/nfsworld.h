@@ -1,6 +1,6 @@
 /*
- * nfsworld.h - a whole NFS server within a test: simulated disk, store, vfs, rpc and the NFS front-ends on a
- * loop that turns while a client waits, so that test and server take turns on one thread.
+ * nfsworld.h - a whole NFS server within a test: simulated disk, store, vfs, state, rpc and the NFS
+ * front-ends on a loop that turns while a client waits, so that test and server take turns on one thread.
  *
  * Everything fails the test by itself (cmocka), so nothing here returns an error.
  */
@@ -9,6 +9,7 @@
 
 #include "dittofs/disk.h"
 #include "dittofs/nfs.h"
+#include "dittofs/state.h"
 #include "nfs3client.h"
 
 enum { NFSWORLD_EXPORTS_MAX = 16 };
@@ -16,6 +17,7 @@ enum { NFSWORLD_EXPORTS_MAX = 16 };
 struct nfsworld_options {
     struct nfs_limits nfs;
     struct store_options store;
+    struct state_options state;
 };
 
 struct nfsworld {
@@ -23,6 +25,7 @@ struct nfsworld {
     struct loop *loop;
     struct store *store;
     struct vfs *vfs;
+    struct state *state; /* what it records stays over a restart */
     struct onc_server *rpc;
     struct nfs_server *nfs;
     uint16_t port; /* NFS over TCP, MOUNT over TCP and UDP; stays over a restart */
@@ -43,6 +46,9 @@ void nfsworld_abandon(struct nfsworld **world);
 void nfsworld_restart(struct nfsworld *world);
 /* Turns the loop COUNT times. */
 void nfsworld_turn(struct nfsworld *world, int count);
+/* The simulated clock (which the test has installed) goes on by MS, in steps of at most a second, and the
+ * server does what is due then. */
+void nfsworld_advance(struct nfsworld *world, uint64_t ms);
 /* Replaces the exports as a reload does. */
 void nfsworld_set_exports(struct nfsworld *world, const struct vfs_export_config *exports, size_t count);
 
