@@ -57,6 +57,8 @@ struct nfs4_fattr {
     uint32_t length;
 };
 bool nfs4_attr_decode_raw(struct reader *reader, struct nfs4_fattr *fattr_r) MUST_CHECK;
+/* The values of FATTR, all of which are attributes that can be read, take its whole length. */
+bool nfs4_attr_is_well_formed(const struct nfs4_fattr *fattr) MUST_CHECK;
 
 enum nfs4_file_type nfs4_file_type_of(enum inode_type type);
 /* specdata aside: false when TYPE is none that can be made. */

@@ -13,6 +13,60 @@ bool nfs4_attr_decode_raw(struct reader *reader, struct nfs4_fattr *fattr_r)
            reader_xdr_opaque(reader, UINT32_MAX, &fattr_r->values, &fattr_r->length);
 }
 
+/* Bytes of a value on the wire; most have 4. */
+static bool skip_value(struct reader *reader, unsigned attr)
+{
+    struct nfs4_bitmap bitmap;
+    const uint8_t *bytes;
+    uint32_t length;
+
+    switch (attr) {
+    case FATTR4_SUPPORTED_ATTRS:
+    case FATTR4_SUPPATTR_EXCLCREAT:
+        return nfs4__decode_bitmap(reader, &bitmap);
+    case FATTR4_FILEHANDLE:
+    case FATTR4_OWNER:
+    case FATTR4_OWNER_GROUP:
+        return reader_xdr_opaque(reader, UINT32_MAX, &bytes, &length);
+    case FATTR4_FSID:
+        return reader_skip(reader, 16);
+    case FATTR4_TIME_ACCESS:
+    case FATTR4_TIME_CREATE:
+    case FATTR4_TIME_DELTA:
+    case FATTR4_TIME_METADATA:
+    case FATTR4_TIME_MODIFY:
+        return reader_skip(reader, 12);
+    case FATTR4_CHANGE:
+    case FATTR4_SIZE:
+    case FATTR4_FILEID:
+    case FATTR4_FILES_AVAIL:
+    case FATTR4_FILES_FREE:
+    case FATTR4_FILES_TOTAL:
+    case FATTR4_MAXFILESIZE:
+    case FATTR4_MAXREAD:
+    case FATTR4_MAXWRITE:
+    case FATTR4_RAWDEV:
+    case FATTR4_SPACE_AVAIL:
+    case FATTR4_SPACE_FREE:
+    case FATTR4_SPACE_TOTAL:
+    case FATTR4_SPACE_USED:
+    case FATTR4_MOUNTED_ON_FILEID:
+        return reader_skip(reader, 8);
+    default:
+        return reader_skip(reader, 4);
+    }
+}
+
+bool nfs4_attr_is_well_formed(const struct nfs4_fattr *fattr)
+{
+    struct reader reader = reader_of(fattr->values, fattr->length);
+
+    for (unsigned attr = 0; attr < FATTR4_COUNT; attr++)
+        if (nfs4_bitmap_has(&fattr->mask, attr) && !skip_value(&reader, attr))
+            return false;
+    return reader_is_done(&reader);
+}
+
 /* What is being decoded. */
 struct set_decode {
     struct reader reader;

@@ -178,10 +178,12 @@ static uint32_t check_filehandles(const struct nfs4_compound *compound,
         return NFS4ERR_NOFILEHANDLE;
     if ((operation->flags & NFS4_NEEDS_SAVED_FH) && compound->saved.place == NFS4_NOWHERE)
         return NFS4ERR_NOFILEHANDLE;
-    if ((operation->flags & NFS4_NEEDS_FH) && !(operation->flags & NFS4_PSEUDO) &&
-        compound->current.place == NFS4_PSEUDO_ROOT)
-        return operation->flags & NFS4_CHANGES ? NFS4ERR_ROFS : NFS4ERR_INVAL;
-    return NFS4_OK;
+    if (!(operation->flags & NFS4_NEEDS_FH) || (operation->flags & NFS4_PSEUDO) ||
+        compound->current.place != NFS4_PSEUDO_ROOT)
+        return NFS4_OK;
+    if (operation->flags & NFS4_FILE)
+        return NFS4ERR_ISDIR;
+    return operation->flags & NFS4_CHANGES ? NFS4ERR_ROFS : NFS4ERR_NOTSUPP;
 }
 
 static uint32_t check_room(struct nfs4_compound *compound, const struct nfs4_operation *operation)

@@ -79,6 +79,8 @@ static uint32_t compare(struct nfs4_compound *compound, bool *same_r)
             return NFS4ERR_ATTRNOTSUPP;
     if (fattr->mask.beyond)
         return NFS4ERR_ATTRNOTSUPP;
+    if (!nfs4_attr_is_well_formed(fattr))
+        return NFS4ERR_BADXDR;
     status = source_of_current(compound, &source);
     if (status != NFS4_OK)
         return status;
@@ -135,6 +137,9 @@ uint32_t nfs4__setattr(struct nfs4_compound *compound)
     uint32_t status = args->set.status;
     enum err err;
 
+    /* RFC 8275 4.1: a umask is for what is being made. */
+    if (status == NFS4_OK && args->set.has_umask)
+        status = NFS4ERR_INVAL;
     if (status == NFS4_OK)
         status = nfs4__context(compound);
     if (status != NFS4_OK)

@@ -237,16 +237,19 @@ uint32_t nfs4__readlink(struct nfs4_compound *compound)
     uint8_t target[STORE_SYMLINK_MAX];
     struct inode_attr attr;
     size_t length;
-    uint32_t status = nfs4__context(compound);
+    /* For what is no symbolic link RFC 7530 16.25.4 has INVAL, RFC 8881 18.24.3 WRONG_TYPE. */
+    const uint32_t other_type = compound->minor > 0 ? NFS4ERR_WRONG_TYPE : NFS4ERR_INVAL;
+    uint32_t status;
     enum err err;
 
+    if (compound->current.place == NFS4_PSEUDO_ROOT)
+        return other_type;
+    status = nfs4__context(compound);
     if (status != NFS4_OK)
         return status;
     vfs_getattr(compound->current.inode, &attr);
-    /* RFC 7530 16.25.4 has INVAL, RFC 8881 18.24.3 WRONG_TYPE for other objects, and ISDIR for directories
-     * in 4.0. */
     if (attr.type != INODE_SYMLINK)
-        return compound->minor > 0 ? NFS4ERR_WRONG_TYPE : NFS4ERR_INVAL;
+        return other_type;
     err = vfs_readlink(&compound->context, compound->current.inode, target, &length);
     if (err != ERR_OK)
         return nfs4__status(compound, err);

@@ -77,8 +77,9 @@ enum nfs4_operation_flags {
     NFS4_OUTSIDE_SESSION = 8,   /* 4.1+: may be the first operation without SEQUENCE */
     NFS4_ONLY_OPERATION = 16,   /* 4.1+: without SEQUENCE it must stand alone: NOT_ONLY_OP */
     NFS4_BODY_ON_ERROR = 32,    /* its results have a body for its errors, too: what it wrote stays */
-    NFS4_PSEUDO = 64,           /* knows what to do at the pseudo root; without it the engine answers
-                                   NFS4ERR_ROFS (changes) or NFS4ERR_INVAL there */
+    NFS4_PSEUDO = 64,           /* knows what to do at the pseudo root; without it the engine answers there
+                                   NFS4ERR_ISDIR (NFS4_FILE), NFS4ERR_ROFS (changes) or NFS4ERR_NOTSUPP */
+    NFS4_FILE = 256,            /* is for regular files */
     NFS4_BITMAP_ON_ERROR = 128, /* the body for its errors is an empty bitmap (SETATTR) */
 };
 
