@@ -118,7 +118,9 @@ static void settle_down(struct data *data, struct block *block)
 {
     if (block->uses > 0 || block->readers > 0)
         return;
-    if (!block->has_row) {
+    if (!block->has_row || block->gone) {
+        if (!block->has_row)
+            gc_freed(data, block->place, block->length);
         block_free(data, block);
         return;
     }
@@ -274,10 +276,14 @@ static enum err insert_row(struct data *data, struct block *block, int64_t refer
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)block->id);
     if (block->place != block->id)
         sqlite3_bind_int64(statement, 2, (sqlite3_int64)block->place);
+    else
+        sqlite3_bind_null(statement, 2); /* bindings stay from use to use */
     sqlite3_bind_int64(statement, 3, block->length);
     sqlite3_bind_int64(statement, 4, references);
     if (block->hash != NULL)
         sqlite3_bind_blob(statement, 5, block->hash, HASH_BYTES, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(statement, 5);
     sqlite3_bind_blob(statement, 6, checksums, (int)writer.length, SQLITE_STATIC);
     err = store__run(data->store, statement);
     if (err != ERR_OK)
@@ -311,7 +317,35 @@ static enum err delete_row(struct data *data, uint64_t id, uint64_t place, uint3
     gc_freed(data, place, length);
     if (block != NULL && block->readers == 0)
         block_free(data, block);
+    else if (block != NULL)
+        block->gone = true;
     return ERR_OK;
+}
+
+enum err blocks_drop_unused(struct data *data)
+{
+    enum err err = ERR_OK;
+    bool row = true;
+
+    while (err == ERR_OK && row) {
+        sqlite3_stmt *statement = store__prepare(
+            data->store, "SELECT id, coalesce(place, id), length FROM block WHERE refs = 0 LIMIT 1");
+        uint64_t id = 0, place = 0;
+        uint32_t length = 0;
+
+        if (statement == NULL)
+            return ERR_NOMEM;
+        err = store__step(data->store, statement, &row);
+        if (err == ERR_OK && row) {
+            id = (uint64_t)sqlite3_column_int64(statement, 0);
+            place = (uint64_t)sqlite3_column_int64(statement, 1);
+            length = (uint32_t)sqlite3_column_int64(statement, 2);
+        }
+        store__release(data->store, statement);
+        if (err == ERR_OK && row)
+            err = delete_row(data, id, place, length);
+    }
+    return err == ERR_OK ? figures_flush(data) : err;
 }
 
 enum err block_unuse(struct data *data, struct block *block)
@@ -323,7 +357,7 @@ enum err block_unuse(struct data *data, struct block *block)
     if (block->uses == 0 && block->zero_row) {
         block->zero_row = false;
         err = delete_row(data, block->id, block->place, block->length);
-        return err;
+        return err == ERR_OK ? figures_flush(data) : err;
     }
     settle_down(data, block);
     return err;

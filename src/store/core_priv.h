@@ -177,6 +177,7 @@ struct block {
     uint32_t uses;    /* changes of leaves that have added it and are not flushed */
     uint32_t readers; /* jobs, and callers on the stack */
     bool has_row;
+    bool gone;      /* the row was deleted while somebody reads */
     bool zero_row;  /* the row has 0 references because a use follows */
     bool is_hashed; /* has a hash, here or in its row */
     uint32_t checksums[];
@@ -204,6 +205,8 @@ enum err block_apply(struct data *data, uint64_t id, int64_t delta) ERR_MUST_CHE
 void block_move(struct data *data, struct block *block, struct log_entry *entry);
 /* Its entry is going away. */
 void block_detach(struct block *block);
+/* Deletes rows with 0 references that a crash left. */
+enum err blocks_drop_unused(struct data *data) ERR_MUST_CHECK;
 void blocks_trim(struct data *data);
 void blocks_close(struct data *data);
 /* Do LENGTH bytes from chunk FIRST on match? */
@@ -357,7 +360,7 @@ bool settle_is_idle(const struct data *data);
 enum err gc_open(struct data *data) ERR_MUST_CHECK;
 /* Replay is over: looks for what a crash left. */
 void gc_begin(struct data *data);
-/* Bytes of a block with a row were freed at PLACE. */
+/* BYTES at PLACE are not used any more. */
 void gc_freed(struct data *data, uint64_t place, uint64_t bytes);
 void gc_run(struct data *data);
 void gc_close(struct data *data);
@@ -400,6 +403,7 @@ struct data {
     uint64_t tail;                     /* as in the open transaction: replay begins here */
     uint64_t tail_batch;               /* the batch that tail belongs to */
     uint64_t tail_durable;
+    bool tail_wanted;                            /* space can be freed when it moves on */
     uint64_t unwritten_written, segment_written; /* as in the meta table */
     bool garbage;                                /* there may be rows in the garbage table */
 

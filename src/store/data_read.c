@@ -8,22 +8,12 @@
  * The job holds the blocks and the files it reads, nothing of the inode: their bytes are not given back
  * before jobs that began earlier are done (gc.c).
  */
-#include "store/core_priv.h"
+#include "store/fragment_priv.h"
 
 #include "dittofs/log.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A part of a block that is wanted at TO. */
-struct fragment {
-    struct block *block;
-    struct segment *segment;
-    struct disk_file *file;
-    uint64_t place; /* of the block's first byte; it may move meanwhile */
-    uint32_t skip, length;
-    uint8_t *to;
-};
 
 struct read_job {
     struct data_job job;
@@ -49,7 +39,7 @@ static enum err read_bytes(const struct fragment *fragment, uint32_t from, void 
     return err;
 }
 
-static enum err read_fragment(const struct fragment *fragment, bool wait)
+enum err fragment_read(const struct fragment *fragment, bool wait)
 {
     const struct block *block = fragment->block;
     uint32_t skip = fragment->skip, end = fragment->skip + fragment->length;
@@ -82,10 +72,48 @@ static enum err read_fragment(const struct fragment *fragment, bool wait)
     return err;
 }
 
-static void report(uint64_t ino, const struct fragment *fragment, enum err err)
+void fragment_report(uint64_t ino, const struct fragment *fragment, enum err err)
 {
     log_error("store: inode %" PRIu64 ": block %" PRIx64 " at %" PRIx64 " can't be read: %s", ino,
               fragment->block->id, fragment->place, err_text(err));
+}
+
+enum err fragment_find(struct data *data, uint64_t ino, const struct piece *piece, uint8_t *to,
+                       struct fragment *fragment, bool *copied_r)
+{
+    enum err err;
+
+    *copied_r = false;
+    *fragment = (struct fragment){.skip = piece->skip, .length = piece->length, .to = to};
+    err = block_get(data, piece->block, &fragment->block);
+    if (err != ERR_OK)
+        return err;
+    if (piece->skip + piece->length > fragment->block->length) {
+        log_error("store: inode %" PRIu64 ": block %" PRIx64 " is shorter than its piece", ino, piece->block);
+        return ERR_CORRUPT;
+    }
+    if (fragment->block->entry != NULL) {
+        memcpy(to, fragment->block->bytes + piece->skip, piece->length);
+        *copied_r = true;
+        return ERR_OK;
+    }
+    fragment->place = fragment->block->place;
+    fragment->segment = segment_of(data, position_segment(fragment->place));
+    if (fragment->segment == NULL)
+        return ERR_NOMEM;
+    return segment_file(data, fragment->segment, true, &fragment->file);
+}
+
+void fragment_hold(struct data *data, const struct fragment *fragment)
+{
+    block_hold(data, fragment->block);
+    segment_hold_file(data, fragment->segment);
+}
+
+void fragment_let_go(struct data *data, const struct fragment *fragment)
+{
+    segment_release_file(data, fragment->segment);
+    block_let_go(data, fragment->block);
 }
 
 /* ---- the job ---- */
@@ -94,10 +122,8 @@ static void let_go(struct data *data, struct read_job *job)
 {
     size_t i;
 
-    for (i = 0; i < job->count; i++) {
-        segment_release_file(data, job->fragments[i].segment);
-        block_let_go(data, job->fragments[i].block);
-    }
+    for (i = 0; i < job->count; i++)
+        fragment_let_go(data, &job->fragments[i]);
 }
 
 static void read_work(struct data_job *base)
@@ -106,9 +132,9 @@ static void read_work(struct data_job *base)
     size_t i;
 
     for (i = 0; i < job->count && job->err == ERR_OK; i++) {
-        job->err = read_fragment(&job->fragments[i], true);
+        job->err = fragment_read(&job->fragments[i], true);
         if (job->err != ERR_OK)
-            report(job->ino, &job->fragments[i], job->err);
+            fragment_report(job->ino, &job->fragments[i], job->err);
     }
 }
 
@@ -149,8 +175,7 @@ static enum err add_fragment(struct data *data, struct read_job **job_p, const s
         *job_p = job;
     }
     job->fragments[job->count++] = *fragment;
-    block_hold(data, fragment->block);
-    segment_hold_file(data, fragment->segment);
+    fragment_hold(data, fragment);
     return ERR_OK;
 }
 
@@ -160,31 +185,17 @@ static enum err add_fragment(struct data *data, struct read_job **job_p, const s
 static enum err read_piece(struct data *data, uint64_t ino, const struct piece *piece, uint8_t *to,
                            struct read_job **job)
 {
-    struct fragment fragment = {.skip = piece->skip, .length = piece->length, .to = to};
-    enum err err = block_get(data, piece->block, &fragment.block);
+    struct fragment fragment;
+    bool copied;
+    enum err err = fragment_find(data, ino, piece, to, &fragment, &copied);
 
-    if (err != ERR_OK)
+    if (err != ERR_OK || copied)
         return err;
-    if (piece->skip + piece->length > fragment.block->length) {
-        log_error("store: inode %" PRIu64 ": block %" PRIx64 " is shorter than its piece", ino, piece->block);
-        return ERR_CORRUPT;
-    }
-    if (fragment.block->entry != NULL) {
-        memcpy(to, fragment.block->bytes + piece->skip, piece->length);
-        return ERR_OK;
-    }
-    fragment.place = fragment.block->place;
-    fragment.segment = segment_of(data, position_segment(fragment.place));
-    if (fragment.segment == NULL)
-        return ERR_NOMEM;
-    err = segment_file(data, fragment.segment, true, &fragment.file);
-    if (err != ERR_OK)
-        return err;
-    err = *job != NULL ? ERR_AGAIN : read_fragment(&fragment, false);
+    err = *job != NULL ? ERR_AGAIN : fragment_read(&fragment, false);
     if (err == ERR_AGAIN)
         return add_fragment(data, job, &fragment);
     if (err != ERR_OK)
-        report(ino, &fragment, err);
+        fragment_report(ino, &fragment, err);
     return err;
 }
 

@@ -66,6 +66,8 @@ bool data_flush_wanted(const struct store *store)
         return false;
     if (data->garbage || all_is_due(data))
         return true;
+    if (data->tail_wanted && list_is_empty(&data->logged) && data->tail != log_end(&data->log))
+        return true;
     return !list_is_empty(&data->dirty) &&
            clock_monotonic_ms() - list_first(&data->dirty, struct data_inode, dirty_link)->dirty_ms >=
                FLUSH_AGE_MS;
@@ -546,6 +548,7 @@ static enum err move_tail(struct data *data)
     uint64_t tail = tail_now(data);
     enum err err;
 
+    data->tail_wanted = false;
     if (tail == data->tail || (!data->store->transaction && list_is_empty(&data->gc_segments)))
         return ERR_OK;
     err = put_figure(data, "log tail", tail, &data->tail);

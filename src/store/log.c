@@ -533,10 +533,16 @@ void data_sync_end(struct store *store, enum err err)
 enum err log_adopt(struct data *data, uint32_t segment)
 {
     struct log_file *file;
+    uint64_t size;
     enum err err = file_open(&data->log, segment, DISK_READ | DISK_WRITE, &file);
 
     if (err != ERR_OK)
         return err;
+    /* What a run had reserved behind its last record goes back. */
+    if (disk_size(file->file, &size) == ERR_OK) {
+        enum err ignored = disk_truncate(file->file, size);
+        (void)ignored;
+    }
     file->allocated = UINT64_MAX;
     file->is_new = true;
     file->dirty = true;

@@ -225,6 +225,8 @@ enum err data_replay(struct store *store)
         disk_close(&replay.file);
         if (err == ERR_OK)
             err = log_adopt(data, replay.segment);
+        /* What the last run knew to be free in it is not known any more: it is to be swept. */
+        gc_freed(data, log_position(replay.segment, 0), RECORD_PAGE);
     }
     free(replay.window);
     if (err == ERR_OK && replay.records > 0)

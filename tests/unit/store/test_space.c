@@ -1,0 +1,268 @@
+/*
+ * test_space.c - what takes space: sharing of equal content, and giving back what was deleted.
+ */
+#include "data_model.h"
+
+#include "dittofs/hash.h"
+#include <sys/stat.h>
+
+enum { MIB = 1 << 20 };
+
+static void fill(uint8_t *bytes, size_t length, uint64_t seed)
+{
+    size_t i;
+
+    for (i = 0; i + 8 <= length; i += 8)
+        memcpy(bytes + i, &(uint64_t){hash_u64(seed * 1000003 + i)}, 8);
+}
+
+/* Writes SIZE bytes in pieces of STEP; content follows from SEED. */
+static void write_file(struct fixture *fixture, uint64_t ino, uint64_t size, uint32_t step, uint64_t seed)
+{
+    struct inode *inode = data_inode_of(fixture, ino);
+    uint8_t *bytes = malloc(step);
+    uint64_t offset;
+
+    assert_non_null(bytes);
+    for (offset = 0; offset < size; offset += step) {
+        fill(bytes, step, seed + offset / step * 7919);
+        assert_int_equal(data_write(fixture, inode, offset, bytes, step, true), ERR_OK);
+    }
+    assert_int_equal(data_sync(fixture, inode), ERR_OK);
+    free(bytes);
+    inode_unref(&inode);
+}
+
+static void compare_file(struct fixture *fixture, uint64_t ino, uint64_t size, uint32_t step, uint64_t seed)
+{
+    struct inode *inode = data_inode_of(fixture, ino);
+    uint8_t *bytes = malloc(step), *read = malloc(step);
+    uint64_t offset;
+
+    assert_non_null(bytes);
+    assert_non_null(read);
+    for (offset = 0; offset < size; offset += step) {
+        fill(bytes, step, seed + offset / step * 7919);
+        assert_int_equal(data_read(fixture, inode, offset, step, read, NULL, NULL), ERR_OK);
+        assert_memory_equal(bytes, read, step);
+    }
+    free(bytes);
+    free(read);
+    inode_unref(&inode);
+}
+
+static bool time_is_up;
+
+static void time_up(struct loop_timer *timer)
+{
+    (void)timer;
+    time_is_up = true;
+}
+
+/* Lets time pass, with everything that happens in the background. */
+static void let_settle(struct fixture *fixture, unsigned seconds)
+{
+    struct loop_timer timer = {.callback = time_up};
+    unsigned i;
+
+    if (fixture->simulated) {
+        for (i = 0; i < seconds * 4; i++) {
+            simclock_advance_ms(250);
+            simloop_run_until_idle(fixture->loop);
+        }
+        return;
+    }
+    time_is_up = false;
+    loop_timer_start(fixture->loop, &timer, seconds * 1000, 0);
+    while (!time_is_up)
+        loop_run_once(fixture->loop, true);
+}
+
+static uint64_t stored(struct fixture *fixture)
+{
+    struct store_space space;
+
+    store_space(fixture->store, &space);
+    return space.stored_bytes;
+}
+
+struct taken {
+    const char *folder;
+    uint64_t bytes;
+};
+
+static void add_taken(void *data, const char *name)
+{
+    struct taken *taken = data;
+    struct stat status;
+    char path[100];
+
+    snprintf(path, sizeof path, "%s/%s", taken->folder, name);
+    if (strncmp(name, "seg-", 4) == 0 && stat(path, &status) == 0)
+        taken->bytes += (uint64_t)status.st_blocks * 512;
+}
+
+/* Bytes that the segments take on the real disk. */
+static uint64_t taken(const struct fixture *fixture)
+{
+    struct taken sum = {.folder = fixture->folder};
+
+    assert_int_equal(disk_list(fixture->disk, add_taken, &sum), ERR_OK);
+    return sum.bytes;
+}
+
+/* Waits, not for ever, until the segments take MOST bytes or less. */
+static void let_shrink(struct fixture *fixture, uint64_t most)
+{
+    int i;
+
+    for (i = 0; i < 30 && taken(fixture) > most; i++)
+        let_settle(fixture, 1);
+    assert_in_range(taken(fixture), 0, most);
+}
+
+static void test_equal_files_on_disk(void **state)
+{
+    struct fixture fixture;
+    struct store_counters counters;
+    struct inode *root;
+    uint64_t first, second;
+
+    (void)state;
+    fixture_start(&fixture, false);
+    assert_int_equal(fixture_stop(&fixture), ERR_OK);
+    fixture.options.settle_ms = 100;
+    fixture.options.segment_bytes = 32 * MIB;
+    fixture.options.write_queue_bytes = 16 * MIB;
+    fixture_open(&fixture);
+    root = tree_root(&fixture, "space");
+    first = make_file(root, "first");
+    second = make_file(root, "second");
+    write_file(&fixture, first, 64 * MIB, MIB, 1);
+    write_file(&fixture, second, 64 * MIB, MIB, 1);
+    let_shrink(&fixture, 70 * MIB);
+    assert_in_range(stored(&fixture), 64 * MIB, 64 * MIB + MIB);
+    assert_true(taken(&fixture) >= 64 * MIB);
+    store_counters(fixture.store, &counters);
+    assert_int_equal(counters.blocks_shared, 512);
+    assert_int_equal(counters.bytes_rewritten, 0);
+
+    remove_file(root, "first");
+    let_settle(&fixture, 3);
+    assert_in_range(stored(&fixture), 64 * MIB, 64 * MIB + MIB);
+    compare_file(&fixture, second, 64 * MIB, MIB, 1);
+    remove_file(root, "second");
+    let_shrink(&fixture, 6 * MIB);
+    assert_int_equal(stored(&fixture), 0);
+    inode_unref(&root);
+    fixture_end(&fixture);
+}
+
+/* Equal content that was written in other steps, and not aligned: found equal when it has settled. */
+static void test_equal_after_settling(void **state)
+{
+    struct fixture fixture;
+    struct inode *root, *inode;
+    uint64_t first, second, third;
+
+    (void)state;
+    fixture_start(&fixture, true);
+    root = tree_root(&fixture, "space");
+    first = make_file(root, "first");
+    second = make_file(root, "second");
+    third = make_file(root, "third");
+    write_file(&fixture, first, 2 * MIB, MIB, 1);
+    write_file(&fixture, third, 2 * MIB, MIB, 2);
+    let_settle(&fixture, 10);
+    assert_int_equal(stored(&fixture), 4 * MIB);
+    {
+        uint8_t *bytes = malloc(2 * MIB);
+        uint64_t offset, step;
+
+        fill(bytes, MIB, 1);
+        fill(bytes + MIB, MIB, 1 + 7919);
+        inode = data_inode_of(&fixture, second);
+        for (offset = 0; offset < 2 * MIB; offset += step) {
+            step = 50000 < 2 * MIB - offset ? 50000 : 2 * MIB - offset;
+            assert_int_equal(data_write(&fixture, inode, offset, bytes + offset, step, false), ERR_OK);
+        }
+        inode_unref(&inode);
+        free(bytes);
+    }
+    let_settle(&fixture, 30);
+    assert_int_equal(stored(&fixture), 4 * MIB);
+    compare_file(&fixture, second, 2 * MIB, MIB, 1);
+    inode_unref(&root);
+    fixture_restart(&fixture);
+    compare_file(&fixture, first, 2 * MIB, MIB, 1);
+    compare_file(&fixture, second, 2 * MIB, MIB, 1);
+    compare_file(&fixture, third, 2 * MIB, MIB, 2);
+    fixture_end(&fixture);
+}
+
+/* Small blocks between which most are deleted: punching can't win much there, compacting does. */
+static void test_compaction(void **state)
+{
+    enum { SMALL = 3000, COUNT = 2000 };
+    struct fixture fixture;
+    struct inode *root, *inode;
+    struct store_counters counters;
+    uint64_t inos[COUNT], before, after, moved;
+    uint8_t bytes[SMALL], read[SMALL];
+    char name[20];
+    int i;
+
+    (void)state;
+    fixture_start(&fixture, true);
+    root = tree_root(&fixture, "space");
+    before = simdisk_used_bytes(fixture.disk);
+    for (i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "f%d", i);
+        inos[i] = make_file(root, name);
+        inode = data_inode_of(&fixture, inos[i]);
+        fill(bytes, SMALL, (uint64_t)i);
+        assert_int_equal(data_write(&fixture, inode, 0, bytes, SMALL, false), ERR_OK);
+        inode_unref(&inode);
+        if (i % 100 == 0)
+            assert_int_equal(fixture_sync(&fixture), ERR_OK);
+    }
+    let_settle(&fixture, 10);
+    assert_int_equal(stored(&fixture), COUNT * SMALL);
+    for (i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "f%d", i);
+        if (i % 10 != 0)
+            remove_file(root, name);
+    }
+    inode_unref(&root);
+    let_settle(&fixture, 10);
+    store_counters(fixture.store, &counters);
+    moved = counters.bytes_rewritten;
+    fixture_restart(&fixture); /* the segment that was open is a closed one now */
+    let_settle(&fixture, 20);
+    assert_int_equal(stored(&fixture), COUNT / 10 * SMALL);
+    after = simdisk_used_bytes(fixture.disk);
+    assert_in_range(after, 0, before + 3 * MIB); /* of 6 that were written; the WAL is in it */
+    store_counters(fixture.store, &counters);
+    moved += counters.bytes_rewritten;
+    assert_in_range(moved, COUNT / 20 * SMALL, COUNT / 10 * SMALL);
+    for (i = 0; i < COUNT; i += 10) {
+        inode = data_inode_of(&fixture, inos[i]);
+        fill(bytes, SMALL, (uint64_t)i);
+        assert_int_equal(data_read(&fixture, inode, 0, SMALL, read, NULL, NULL), ERR_OK);
+        assert_memory_equal(read, bytes, SMALL - SMALL % 8);
+        inode_unref(&inode);
+    }
+    fixture_end(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_equal_files_on_disk),
+        cmocka_unit_test(test_equal_after_settling),
+        cmocka_unit_test(test_compaction),
+    };
+
+    log_set_level(LOG_LEVEL_WARNING);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
