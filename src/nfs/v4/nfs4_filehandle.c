@@ -130,8 +130,9 @@ uint32_t nfs4__restorefh(struct nfs4_compound *compound)
 {
     struct nfs4_filehandle fh;
 
+    /* RFC 7530 16.29.4; RFC 8881 15.1.16 made it obsolete. */
     if (compound->saved.place == NFS4_NOWHERE)
-        return NFS4ERR_RESTOREFH;
+        return compound->minor == 0 ? NFS4ERR_RESTOREFH : NFS4ERR_NOFILEHANDLE;
     fh = filehandle_copy(&compound->saved);
     nfs4__set_current(compound, &fh);
     compound->current_stateid = compound->saved_stateid;

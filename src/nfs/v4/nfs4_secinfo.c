@@ -87,7 +87,8 @@ uint32_t nfs4__secinfo(struct nfs4_compound *compound)
     if (compound->current.place == NFS4_PSEUDO_ROOT) {
         /* No check of the flavour here: this is how a client learns of it. */
         export = vfs_export_find(compound->server->vfs, (const char *)name.bytes, name.length);
-        if (export == NULL || !vfs_export_allows_host(export, &compound->call->peer))
+        if (export == NULL || !(vfs_export_config(export)->protocols & VFS_NFS4) ||
+            !vfs_export_allows_host(export, &compound->call->peer))
             return NFS4ERR_NOENT;
         return answer(compound, export);
     }
