@@ -29,6 +29,10 @@ struct vfs_export;
 
 /* STORE and LOOP stay the caller's. */
 enum err vfs_open(struct store *store, struct loop *loop, struct vfs **vfs_r) ERR_MUST_CHECK;
+/* What clients hold (deny modes, byte ranges) is asked of STATE from now on; NULL: nobody holds anything. To
+ * be set to NULL before state is closed. */
+struct state;
+void vfs_use_state(struct vfs *vfs, struct state *state);
 /* Every inode must have been given back. */
 void vfs_close(struct vfs **vfs);
 struct loop *vfs_loop(struct vfs *vfs);

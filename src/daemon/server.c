@@ -179,6 +179,8 @@ static enum err open_state(struct server *server)
 
     if (err != ERR_OK)
         log_error("what clients held can't be read: %s", err_text(err));
+    else
+        vfs_use_state(server->vfs, server->state);
     return err;
 }
 
@@ -248,8 +250,10 @@ static void stop_store(struct server *server)
 /* Ends whatever was started, however far it came. */
 static void stop(struct server *server)
 {
-    if (server->vfs != NULL)
+    if (server->vfs != NULL) {
         stop_services(server);
+        vfs_use_state(server->vfs, NULL);
+    }
     state_close(&server->state);
     vfs_close(&server->vfs);
     if (server->store != NULL)

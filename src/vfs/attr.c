@@ -216,6 +216,12 @@ enum err vfs_setattr(struct vfs_context *context, struct inode *inode, const str
         return err;
     if (guard != NULL && timestamp_compare(*guard, attr->ctime) != 0)
         return ERR_NOT_SYNC; /* RFC 1813 3.3.2 */
+    if (size)
+        err = vfs__conflict_io(
+            context, inode, writable_handle ? VFS_IO_OPEN_HANDLE : VFS_IO_CHECK_MODE,
+            (struct vfs_range){set->size < attr->size ? set->size : attr->size, UINT64_MAX}, true);
+    if (err != ERR_OK)
+        return err;
     if (set->set == 0 && !times)
         return ERR_OK;
     err = setattr_prepare(inode, set, times);

@@ -25,6 +25,9 @@ enum err vfs_read(struct vfs_context *context, struct vfs_read *read, enum vfs_i
     uint64_t size = inode_attr(store->inode)->size;
     enum err err = vfs__gate_read(context, store->inode, right);
 
+    if (err == ERR_OK)
+        err = vfs__conflict_io(context, store->inode, right, (struct vfs_range){store->offset, store->length},
+                               false);
     if (err != ERR_OK)
         return err;
     if (store->length == 0 || store->offset >= size) {
@@ -59,6 +62,9 @@ enum err vfs_write(struct vfs_context *context, struct vfs_write *write, enum vf
 
     if (err == ERR_OK)
         err = range_end(store->offset, store->data.length, &end);
+    if (err == ERR_OK)
+        err = vfs__conflict_io(context, inode, right, (struct vfs_range){store->offset, store->data.length},
+                               true);
     if (err != ERR_OK || store->data.length == 0)
         return err;
     err = store_write(store);
@@ -103,6 +109,8 @@ enum err vfs_allocate(struct vfs_context *context, struct inode *inode, uint64_t
     if (err == ERR_OK)
         err = range_end(offset, length, &end);
     if (err == ERR_OK)
+        err = vfs__conflict_io(context, inode, right, (struct vfs_range){offset, length}, true);
+    if (err == ERR_OK)
         err = store_allocate(inode, offset, length, keep_size);
     if (err == ERR_OK)
         vfs__data_changed(context, inode);
@@ -125,6 +133,9 @@ enum err vfs_deallocate(struct vfs_context *context, struct inode *inode, uint64
         end = STORE_FILE_SIZE_MAX;
     if (offset >= size && offset >= end)
         return ERR_OK;
+    err = vfs__conflict_io(context, inode, right, (struct vfs_range){offset, end - offset}, true);
+    if (err != ERR_OK)
+        return err;
     err = store_punch(inode, offset, end - offset);
     if (err == ERR_OK)
         vfs__data_changed(context, inode);
@@ -176,6 +187,14 @@ enum err vfs_clone(struct vfs_context *context, struct inode *source, uint64_t s
         return ERR_INVAL;
     if (length == 0)
         return ERR_OK;
+    /* Both files were opened for it. */
+    err = vfs__conflict_io(context, source, VFS_IO_OPEN_HANDLE, (struct vfs_range){source_offset, length},
+                           false);
+    if (err == ERR_OK)
+        err = vfs__conflict_io(context, target, VFS_IO_OPEN_HANDLE, (struct vfs_range){target_offset, length},
+                               true);
+    if (err != ERR_OK)
+        return err;
     err = store_clone(source, source_offset, target, target_offset, length);
     if (err == ERR_OK)
         vfs__data_changed(context, target);

@@ -38,6 +38,7 @@ struct vfs_export {
 
 struct vfs {
     struct store *store;
+    struct state *state; /* NULL: nobody holds anything */
     struct loop *loop;
     struct siphash_key handle_key;
     struct list listeners;
@@ -47,6 +48,15 @@ struct vfs {
     size_t export_count;
     uint64_t exports_generation;
 };
+
+/* ---- conflict.c ---- */
+
+struct vfs_range {
+    uint64_t offset, length; /* UINT64_MAX: to the end */
+};
+/* Do others' deny modes or mandatory byte ranges stand in the way of reading or writing RANGE? ERR_LOCKED. */
+enum err vfs__conflict_io(const struct vfs_context *context, const struct inode *inode,
+                          enum vfs_io_right right, struct vfs_range range, bool write) ERR_MUST_CHECK;
 
 /* ---- access.c: the gate. Each function is asked once by each operation of its kind, before anything is
  * changed, and answers with the whole verdict. Conflicts with other owners' opens, locks and caching grants

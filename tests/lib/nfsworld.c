@@ -44,6 +44,7 @@ static void start(struct nfsworld *world)
     assert_int_equal(vfs_exports_set(world->vfs, world->exports, world->export_count), ERR_OK);
     records = state_records(world->store);
     assert_int_equal(state_open(world->loop, &world->options.state, &records, &world->state), ERR_OK);
+    vfs_use_state(world->vfs, world->state);
     assert_int_equal(onc_server_open(world->loop, NULL, &world->rpc), ERR_OK);
     assert_int_equal(nfs_server_open(world->vfs, &world->options.nfs, &world->nfs), ERR_OK);
     assert_int_equal(onc_service_open(world->rpc, "nfs", &service), ERR_OK);
@@ -80,6 +81,7 @@ static void stop_front(struct nfsworld *world)
     wait_done(world);
     onc_server_close(&world->rpc);
     nfs_server_close(&world->nfs);
+    vfs_use_state(world->vfs, NULL);
     state_close(&world->state);
     vfs_close(&world->vfs);
 }

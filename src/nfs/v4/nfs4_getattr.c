@@ -152,8 +152,6 @@ uint32_t nfs4__setattr(struct nfs4_compound *compound)
         if (attr.type != INODE_FILE)
             return NFS4ERR_INVAL;
         status = nfs4__stateid_for_io(compound, &args->stateid, NFS4_IO_WRITE, &right);
-        if (status == NFS4_OK)
-            status = nfs4__check_range(compound, NFS4_IO_WRITE, args->set.set.size, UINT64_MAX);
         if (status != NFS4_OK)
             return status;
     }

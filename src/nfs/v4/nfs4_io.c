@@ -112,8 +112,6 @@ static uint32_t read_begin(struct nfs4_compound *compound, struct read_args *arg
         status = nfs4__check_file(compound);
     if (status == NFS4_OK)
         status = nfs4__stateid_for_io(compound, &args->stateid, NFS4_IO_READ, right_r);
-    if (status == NFS4_OK)
-        status = nfs4__check_range(compound, NFS4_IO_READ, args->offset, args->count);
     if (status != NFS4_OK)
         return status;
     vfs_getattr(compound->current.inode, &attr);
@@ -217,8 +215,6 @@ uint32_t nfs4__write(struct nfs4_compound *compound)
         status = nfs4__check_file(compound);
     if (status == NFS4_OK)
         status = nfs4__stateid_for_io(compound, &args->stateid, NFS4_IO_WRITE, &right);
-    if (status == NFS4_OK)
-        status = nfs4__check_range(compound, NFS4_IO_WRITE, args->offset, args->length);
     if (status != NFS4_OK)
         return status;
     if (!add_u64(args->offset, args->length, &end))

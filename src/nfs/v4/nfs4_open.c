@@ -205,6 +205,7 @@ static uint32_t empty_file(struct nfs4_compound *compound, struct nfs4_open *ope
     unsigned access = share_of(open->access) | OPEN_WRITE;
     enum err err = open_test(file, access, share_of(open->deny), open->opener);
 
+    compound->context.owner = owner_id(open->opener);
     if (err == ERR_OK)
         err = vfs_setattr(&compound->context, open->file.inode, &nothing_left, NULL,
                           (open->access & SHARE_ACCESS_WRITE) != 0);

@@ -65,8 +65,6 @@ uint32_t nfs4__allocate(struct nfs4_compound *compound)
 
     if (status == NFS4_OK)
         status = check_range(args);
-    if (status == NFS4_OK)
-        status = nfs4__check_range(compound, NFS4_IO_WRITE, args->offset, args->length);
     if (status != NFS4_OK)
         return status;
     err = vfs_allocate(&compound->context, compound->current.inode, args->offset, args->length, false, right);
@@ -82,8 +80,6 @@ uint32_t nfs4__deallocate(struct nfs4_compound *compound)
 
     if (status == NFS4_OK)
         status = check_range(args);
-    if (status == NFS4_OK)
-        status = nfs4__check_range(compound, NFS4_IO_WRITE, args->offset, args->length);
     if (status != NFS4_OK)
         return status;
     err = vfs_deallocate(&compound->context, compound->current.inode, args->offset, args->length, right);

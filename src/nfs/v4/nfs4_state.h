@@ -70,13 +70,11 @@ uint32_t nfs4__state_file_get(struct nfs4_compound *compound, const struct nfs4_
 enum nfs4_io { NFS4_IO_READ = 1, NFS4_IO_WRITE = 2 };
 
 /* May the holder of STATEID (a special one, an open's or a lock's, or the current one) do IO to the current
- * filehandle's file? Checks deny modes of others, too, and puts the holder's owner into compound->context,
+ * filehandle's file? Puts the holder's owner into compound->context, so that vfs sees who asks,
  * which must be filled in. *RIGHT_R says what vfs still has to check. The five answers for wrong stateids
  * (RFC 8881 8.2.4), NFS4ERR_OPENMODE, NFS4ERR_LOCKED, NFS4ERR_GRACE. */
 uint32_t nfs4__stateid_for_io(struct nfs4_compound *compound, const struct nfs4_stateid *stateid,
                               enum nfs4_io io, enum vfs_io_right *right_r);
-/* Behind nfs4__stateid_for_io: NFS4ERR_LOCKED when a mandatory lock of another owner is in the range. */
-uint32_t nfs4__check_range(struct nfs4_compound *compound, enum nfs4_io io, uint64_t offset, uint64_t length);
 
 /* What STATEID (not a special one; the current one is replaced) names of the current filehandle's file. KIND
  * is what it has to be. In 4.0 its client's lease starts anew. */

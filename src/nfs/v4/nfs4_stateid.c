@@ -185,15 +185,10 @@ struct stateid nfs4__stateid_invalid(void)
 
 static uint32_t special_io(struct nfs4_compound *compound, enum special special, enum nfs4_io io)
 {
-    enum err err;
-
     if (special == BYPASS && io == NFS4_IO_READ)
         return NFS4_OK;
-    /* What denies it may not have been reclaimed yet (RFC 8881 8.4.2). */
-    if (grace_is_active(compound->server->state))
-        return NFS4ERR_GRACE;
-    err = open_check_io(nfs4__state_file_find(compound), io == NFS4_IO_READ ? OPEN_READ : OPEN_WRITE, 0);
-    return err == ERR_OK ? NFS4_OK : nfs4__status(compound, err);
+    /* What denies it may not have been reclaimed yet (RFC 8881 8.4.2); what does now, vfs sees. */
+    return grace_is_active(compound->server->state) ? NFS4ERR_GRACE : NFS4_OK;
 }
 
 /* The open that stands behind an I/O, and its owner for conflicts with locks. */
@@ -250,14 +245,6 @@ uint32_t nfs4__stateid_for_io(struct nfs4_compound *compound, const struct nfs4_
         return NFS4ERR_BAD_STATEID;
     compound->context.owner = owner_id(owner);
     return open_io(compound, open, io, right_r);
-}
-
-uint32_t nfs4__check_range(struct nfs4_compound *compound, enum nfs4_io io, uint64_t offset, uint64_t length)
-{
-    enum err err = lock_check_io(nfs4__state_file_find(compound), compound->context.owner, offset, length,
-                                 io == NFS4_IO_WRITE, LOCK_IO_ADVISORY);
-
-    return err == ERR_OK ? NFS4_OK : nfs4__status(compound, err);
 }
 
 /* ---- TEST_STATEID ---- */
