@@ -49,6 +49,14 @@ void nfs4__encode_stateid(struct writer *writer, const struct nfs4_stateid *stat
     writer_bytes(writer, stateid->other, sizeof stateid->other);
 }
 
+uint64_t nfs4__change_of(struct inode *inode)
+{
+    struct inode_attr attr;
+
+    vfs_getattr(inode, &attr);
+    return attr.change;
+}
+
 void nfs4__encode_change_info(struct writer *writer, bool atomic, uint64_t before, uint64_t after)
 {
     writer_xdr_bool(writer, atomic);

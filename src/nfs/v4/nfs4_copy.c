@@ -37,12 +37,6 @@ bool nfs4__copy_decode(struct nfs4_compound *compound)
     return args->sources == 0 || reader_skip(reader, reader->left);
 }
 
-static struct nfs4_compound *compound_of(struct copy_args *args)
-{
-    return container_of((uint8_t(*)[sizeof(((struct nfs4_compound *)0)->operation_state)])args,
-                        struct nfs4_compound, operation_state);
-}
-
 static void put_result(struct nfs4_compound *compound, uint64_t count, uint32_t committed)
 {
     struct writer *reply = &compound->call->reply;
@@ -68,7 +62,7 @@ static void write_done(struct store_write *write, enum err err)
 {
     struct copy_args *args =
         container_of(container_of(write, struct vfs_write, store), struct copy_args, write);
-    struct nfs4_compound *compound = compound_of(args);
+    struct nfs4_compound *compound = nfs4_compound_of(args);
 
     nfs4__resume(compound, finish(compound, args, err));
 }
@@ -94,7 +88,7 @@ static uint32_t write_out(struct nfs4_compound *compound, struct copy_args *args
 static void read_done(struct store_read *read, enum err err)
 {
     struct copy_args *args = container_of(container_of(read, struct vfs_read, store), struct copy_args, read);
-    struct nfs4_compound *compound = compound_of(args);
+    struct nfs4_compound *compound = nfs4_compound_of(args);
     uint32_t status = write_out(compound, args, err);
 
     if (status != NFS4_WAIT)

@@ -93,8 +93,7 @@ static void read_done(struct store_read *store, enum err err)
 {
     struct read_args *args =
         container_of(container_of(store, struct vfs_read, store), struct read_args, read);
-    struct nfs4_compound *compound = container_of((uint8_t(*)[sizeof(compound->operation_state)])args,
-                                                  struct nfs4_compound, operation_state);
+    struct nfs4_compound *compound = nfs4_compound_of(args);
 
     nfs4__resume(compound, read_answer(compound, args, err));
 }
@@ -193,8 +192,7 @@ static void write_done(struct store_write *store, enum err err)
 {
     struct write_args *args =
         container_of(container_of(store, struct vfs_write, store), struct write_args, write);
-    struct nfs4_compound *compound = container_of((uint8_t(*)[sizeof(compound->operation_state)])args,
-                                                  struct nfs4_compound, operation_state);
+    struct nfs4_compound *compound = nfs4_compound_of(args);
     uint32_t status = nfs4__context(compound);
 
     /* A reload may have taken the export away meanwhile. */
@@ -300,8 +298,7 @@ static void plus_done(struct store_read *store, enum err err)
 {
     struct read_args *args =
         container_of(container_of(store, struct vfs_read, store), struct read_args, read);
-    struct nfs4_compound *compound = container_of((uint8_t(*)[sizeof(compound->operation_state)])args,
-                                                  struct nfs4_compound, operation_state);
+    struct nfs4_compound *compound = nfs4_compound_of(args);
 
     nfs4__resume(compound, plus_answer(compound, args, err));
 }

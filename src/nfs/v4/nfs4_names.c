@@ -7,14 +7,6 @@
 #include "nfs/v4/nfs4_server.h"
 #include <string.h>
 
-static uint64_t change_of(struct inode *inode)
-{
-    struct inode_attr attr;
-
-    vfs_getattr(inode, &attr);
-    return attr.change;
-}
-
 /* ---- CREATE ---- */
 
 struct create_args {
@@ -96,11 +88,11 @@ uint32_t nfs4__create(struct nfs4_compound *compound)
     create.device_minor = args->device_minor;
     create.target = args->target;
     create.target_length = args->target_length;
-    before = change_of(compound->current.inode);
+    before = nfs4__change_of(compound->current.inode);
     err = vfs_create(&compound->context, compound->current.inode, args->name, &create, &fh.inode, &created);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
-    nfs4__encode_change_info(&compound->call->reply, true, before, change_of(compound->current.inode));
+    nfs4__encode_change_info(&compound->call->reply, true, before, nfs4__change_of(compound->current.inode));
     nfs4__encode_bitmap(&compound->call->reply, &args->set.mask);
     nfs4__set_current(compound, &fh);
     return NFS4_OK;
@@ -147,11 +139,11 @@ uint32_t nfs4__link(struct nfs4_compound *compound)
         status = nfs4__context(compound);
     if (status != NFS4_OK)
         return status;
-    before = change_of(compound->current.inode);
+    before = nfs4__change_of(compound->current.inode);
     err = vfs_link(&compound->context, compound->saved.inode, compound->current.inode, name);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
-    nfs4__encode_change_info(&compound->call->reply, true, before, change_of(compound->current.inode));
+    nfs4__encode_change_info(&compound->call->reply, true, before, nfs4__change_of(compound->current.inode));
     return NFS4_OK;
 }
 
@@ -176,11 +168,11 @@ uint32_t nfs4__remove(struct nfs4_compound *compound)
         status = nfs4__context(compound);
     if (status != NFS4_OK)
         return status;
-    before = change_of(compound->current.inode);
+    before = nfs4__change_of(compound->current.inode);
     err = vfs_remove(&compound->context, compound->current.inode, name, VFS_REMOVE_ANY);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
-    nfs4__encode_change_info(&compound->call->reply, true, before, change_of(compound->current.inode));
+    nfs4__encode_change_info(&compound->call->reply, true, before, nfs4__change_of(compound->current.inode));
     return NFS4_OK;
 }
 
@@ -219,14 +211,16 @@ uint32_t nfs4__rename(struct nfs4_compound *compound)
         status = nfs4__context(compound);
     if (status != NFS4_OK)
         return status;
-    from_before = change_of(compound->saved.inode);
-    to_before = change_of(compound->current.inode);
+    from_before = nfs4__change_of(compound->saved.inode);
+    to_before = nfs4__change_of(compound->current.inode);
     err = vfs_rename(&compound->context, compound->saved.inode, args->name, compound->current.inode,
                      args->new_name, false);
     if (err != ERR_OK)
         return rename_status(compound, err);
-    nfs4__encode_change_info(&compound->call->reply, true, from_before, change_of(compound->saved.inode));
-    nfs4__encode_change_info(&compound->call->reply, true, to_before, change_of(compound->current.inode));
+    nfs4__encode_change_info(&compound->call->reply, true, from_before,
+                             nfs4__change_of(compound->saved.inode));
+    nfs4__encode_change_info(&compound->call->reply, true, to_before,
+                             nfs4__change_of(compound->current.inode));
     return NFS4_OK;
 }
 

@@ -10,14 +10,6 @@
 #include "nfs/v4/nfs4_operations.h"
 #include <string.h>
 
-static uint64_t change_of(struct inode *inode)
-{
-    struct inode_attr attr;
-
-    vfs_getattr(inode, &attr);
-    return attr.change;
-}
-
 static enum vfs_create_how how_of(enum nfs4_create_mode mode)
 {
     switch (mode) {
@@ -116,8 +108,8 @@ uint32_t nfs4__open_by_name(struct nfs4_compound *compound, struct nfs4_open *op
         status = nfs4__check_component(open->name);
     if (status != NFS4_OK)
         return status;
-    open->change_before = dir != NULL ? change_of(dir) : 0;
+    open->change_before = dir != NULL ? nfs4__change_of(dir) : 0;
     status = find_or_make(compound, open);
-    open->change_after = dir != NULL ? change_of(dir) : 0;
+    open->change_after = dir != NULL ? nfs4__change_of(dir) : 0;
     return status;
 }

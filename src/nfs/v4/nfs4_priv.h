@@ -19,6 +19,7 @@
 #include "nfs/nfs_server_priv.h"
 #include "nfs/v4/nfs4_wire.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct client;
@@ -152,6 +153,12 @@ struct nfs4_compound {
 #define nfs4_args(compound, type)                                                                            \
     ((void)sizeof(char[sizeof(type) <= sizeof((compound)->operation_state) ? 1 : -1]),                       \
      (type *)(void *)(compound)->operation_state)
+/* The other way round, for callbacks: the compound whose operation's own state ARGS is. */
+static inline struct nfs4_compound *nfs4_compound_of(void *args)
+{
+    return (struct nfs4_compound *)(void *)((uint8_t *)args -
+                                            offsetof(struct nfs4_compound, operation_state));
+}
 
 /* The procedure COMPOUND of the NFS program's version 4. */
 void nfs4__compound(struct onc_call *call);
@@ -197,7 +204,9 @@ bool nfs4__decode_bitmap(struct reader *reader, struct nfs4_bitmap *bitmap_r) MU
 bool nfs4__decode_stateid(struct reader *reader, struct nfs4_stateid *stateid_r) MUST_CHECK;
 void nfs4__encode_bitmap(struct writer *writer, const struct nfs4_bitmap *bitmap);
 void nfs4__encode_stateid(struct writer *writer, const struct nfs4_stateid *stateid);
-/* change_info4: BEFORE and AFTER are values of inode_attr.change. */
+/* INODE's inode_attr.change. */
+uint64_t nfs4__change_of(struct inode *inode);
+/* change_info4: BEFORE and AFTER are values of nfs4__change_of. */
 void nfs4__encode_change_info(struct writer *writer, bool atomic, uint64_t before, uint64_t after);
 /* component4: NAME_R refers to the arguments. Only a length over the whole message is BADXDR (false). */
 bool nfs4__decode_component(struct reader *reader, struct store_name *name_r) MUST_CHECK;

@@ -25,14 +25,6 @@ static uint32_t check_name(struct store_name name)
     return name.length > STORE_XATTR_NAME_MAX ? NFS4ERR_NAMETOOLONG : NFS4_OK;
 }
 
-static uint64_t change_of(struct inode *inode)
-{
-    struct inode_attr attr;
-
-    vfs_getattr(inode, &attr);
-    return attr.change;
-}
-
 bool nfs4__getxattr_decode(struct nfs4_compound *compound)
 {
     return nfs4__decode_component(&compound->arguments, &nfs4_args(compound, struct xattr_args)->name);
@@ -86,12 +78,12 @@ uint32_t nfs4__setxattr(struct nfs4_compound *compound)
         status = nfs4__context(compound);
     if (status != NFS4_OK)
         return status;
-    before = change_of(compound->current.inode);
+    before = nfs4__change_of(compound->current.inode);
     err = vfs_xattr_set(&compound->context, compound->current.inode, args->name, args->value, args->length,
                         hows[args->how]);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
-    nfs4__encode_change_info(&compound->call->reply, true, before, change_of(compound->current.inode));
+    nfs4__encode_change_info(&compound->call->reply, true, before, nfs4__change_of(compound->current.inode));
     return NFS4_OK;
 }
 
@@ -111,11 +103,11 @@ uint32_t nfs4__removexattr(struct nfs4_compound *compound)
         status = nfs4__context(compound);
     if (status != NFS4_OK)
         return status;
-    before = change_of(compound->current.inode);
+    before = nfs4__change_of(compound->current.inode);
     err = vfs_xattr_remove(&compound->context, compound->current.inode, name);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
-    nfs4__encode_change_info(&compound->call->reply, true, before, change_of(compound->current.inode));
+    nfs4__encode_change_info(&compound->call->reply, true, before, nfs4__change_of(compound->current.inode));
     return NFS4_OK;
 }
 
