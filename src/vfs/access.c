@@ -76,7 +76,8 @@ static bool sticky_denies(const struct vfs_context *context, const struct inode_
 
 /* ---- names ---- */
 
-enum err vfs__gate_search(const struct vfs_context *context, const struct inode *dir)
+/* A directory that may be used, with all of BITS permitted. */
+static enum err gate_directory(const struct vfs_context *context, const struct inode *dir, unsigned bits)
 {
     const struct inode_attr *attr = inode_attr(dir);
     enum err err = usable(context, attr);
@@ -85,19 +86,17 @@ enum err vfs__gate_search(const struct vfs_context *context, const struct inode 
         return err;
     if (attr->type != INODE_DIRECTORY)
         return ERR_NOTDIR;
-    return require(context, attr, PERMIT_EXECUTE);
+    return require(context, attr, bits);
+}
+
+enum err vfs__gate_search(const struct vfs_context *context, const struct inode *dir)
+{
+    return gate_directory(context, dir, PERMIT_EXECUTE);
 }
 
 enum err vfs__gate_list(const struct vfs_context *context, const struct inode *dir)
 {
-    const struct inode_attr *attr = inode_attr(dir);
-    enum err err = usable(context, attr);
-
-    if (err != ERR_OK)
-        return err;
-    if (attr->type != INODE_DIRECTORY)
-        return ERR_NOTDIR;
-    return require(context, attr, PERMIT_READ);
+    return gate_directory(context, dir, PERMIT_READ);
 }
 
 enum err vfs__gate_add(const struct vfs_context *context, const struct inode *dir)
