@@ -48,7 +48,8 @@ struct net_conn_events {
     uint8_t *(*space)(struct net_conn *conn, void *owner, size_t *length_r);
     /* LENGTH bytes were put where `space` said. */
     void (*received)(struct net_conn *conn, void *owner, size_t length);
-    /* Bytes queued for sending went below half of the limit, after net_conn_send returned them above it. */
+    /* Bytes queued for sending went below half of the limit, after net_conn_send brought them above it or
+     * net_conn_is_congested said so. */
     void (*drained)(struct net_conn *conn, void *owner);
     /* The connection is gone, by the peer or net_conn_close (ERR_OK), an error, or a stall (ERR_LIMIT): the
      * last call for it; the owner frees what it keeps. The pointer is bad after it. */
@@ -59,6 +60,8 @@ struct net_limits {
     uint32_t connections;          /* most at a time over the listener; 0: 4096 */
     uint32_t connections_per_host; /* 0: half of connections */
     size_t send_queue_bytes;       /* above it net_conn_is_congested; 0: 4 MiB */
+    size_t send_queues_bytes;      /* of all connections: above it a connection with anything queued is
+                                      congested; 0: 256 MiB */
     uint64_t stalled_ms;           /* a peer that takes nothing for so long is cut; 0: 60 s */
 };
 
@@ -90,7 +93,8 @@ const struct net_address *net_conn_local(const struct net_conn *conn);
 void net_conn_send(struct net_conn *conn, const struct bufpart *parts, int count);
 /* Writes what is queued now, for an owner that works off a batch outside of `received`. */
 void net_conn_flush(struct net_conn *conn);
-bool net_conn_is_congested(const struct net_conn *conn);
+/* Is too much queued to take on more? When it is, `drained` will come. */
+bool net_conn_is_congested(struct net_conn *conn);
 size_t net_conn_queued_bytes(const struct net_conn *conn);
 void net_conn_resume_reading(struct net_conn *conn);
 /* Closes it; `closed` follows later. DRAIN first sends what is queued. */

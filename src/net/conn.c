@@ -21,6 +21,7 @@ enum {
     CONN_MAGIC = 0x6e636f6e,
     READ_SHARE = 1 << 19,       /* bytes that one connection may read in a turn */
     SEND_QUEUE_BYTES = 4 << 20, /* defaults of struct net_limits */
+    SEND_QUEUES_BYTES = 256 << 20,
     STALLED_MS = 60 * 1000
 };
 
@@ -51,6 +52,8 @@ enum err net__conn_new(struct loop *loop, int fd, const struct net_address *peer
     conn->stalled.callback = on_stalled;
     conn->send_queue_bytes =
         limits != NULL && limits->send_queue_bytes != 0 ? limits->send_queue_bytes : SEND_QUEUE_BYTES;
+    conn->send_queues_bytes =
+        limits != NULL && limits->send_queues_bytes != 0 ? limits->send_queues_bytes : SEND_QUEUES_BYTES;
     conn->stalled_ms = limits != NULL && limits->stalled_ms != 0 ? limits->stalled_ms : STALLED_MS;
     list_init(&conn->link);
     net__queue_init(&conn->queue);
@@ -160,11 +163,18 @@ static void write_queued(struct net_conn *conn)
         net__conn_watch(conn);
 }
 
+/* How much may be queued. Many peers that read nothing must not fill the memory together: above the limit of
+ * all, each one's replies have to leave before it gets more. */
+static size_t queue_limit(const struct net_conn *conn)
+{
+    return net__queues_bytes() > conn->send_queues_bytes ? 0 : conn->send_queue_bytes;
+}
+
 /* Only from the loop, as it calls the owner. */
 static void flush_queue(struct net_conn *conn)
 {
     write_queued(conn);
-    if (conn->state == NET_CONN_OPEN && conn->congested && conn->queue.bytes < conn->send_queue_bytes / 2) {
+    if (conn->state == NET_CONN_OPEN && conn->congested && conn->queue.bytes <= queue_limit(conn) / 2) {
         conn->congested = false;
         conn->events->drained(conn, conn->owner);
     }
@@ -203,7 +213,7 @@ void net_conn_send(struct net_conn *conn, const struct bufpart *parts, int count
         net__conn_end(conn, ERR_NOMEM);
         return;
     }
-    if (conn->queue.bytes > conn->send_queue_bytes)
+    if (conn->queue.bytes > queue_limit(conn))
         conn->congested = true;
     /* A full socket says by itself when it takes more. */
     if (!conn->full)
@@ -219,9 +229,12 @@ void net_conn_flush(struct net_conn *conn)
         flush_later(conn);
 }
 
-bool net_conn_is_congested(const struct net_conn *conn)
+bool net_conn_is_congested(struct net_conn *conn)
 {
-    return conn->queue.bytes > conn->send_queue_bytes;
+    if (conn->queue.bytes <= queue_limit(conn))
+        return false;
+    conn->congested = true; /* perhaps by the queues of others, since the last send */
+    return true;
 }
 
 size_t net_conn_queued_bytes(const struct net_conn *conn)

@@ -61,6 +61,8 @@ void net__queue_free(struct net_queue *queue);
 /* False when memory is out; the queue then may end in the middle of PARTS. */
 bool net__queue_add(struct net_queue *queue, const struct bufpart *parts, int count)
     __attribute__((warn_unused_result));
+/* Bytes in all queues. */
+size_t net__queues_bytes(void);
 /* Writes to FD until all is written or the socket is full. */
 enum err net__queue_write(struct net_queue *queue, int fd, size_t *written_r) ERR_MUST_CHECK;
 
@@ -85,7 +87,7 @@ struct net_conn {
     struct net_address peer, local;
     struct loop_hook flush;
     struct loop_timer stalled; /* runs while the socket is full */
-    size_t send_queue_bytes;
+    size_t send_queue_bytes, send_queues_bytes;
     uint64_t stalled_ms;
     struct net_queue queue;
 };

@@ -4,7 +4,8 @@
  * Big parts are referred to and written from where they lie; small ones, and those that are not counted,
  * are copied one behind the other into a tail buffer, so that the replies of a whole turn often are one
  * piece. Invariants: every part holds a reference to its buffer; `bytes` is the sum of the parts' lengths;
- * an empty queue holds no buffer, so that an idle connection costs none.
+ * an empty queue holds no buffer, so that an idle connection costs none; `all_bytes` is the sum over all
+ * queues, which the loop's thread alone touches.
  */
 #include "net/net_priv.h"
 #include <errno.h>
@@ -17,6 +18,13 @@ enum {
     WRITE_PARTS = 128,        /* of one sendmsg */
     QUEUE_PARTS_MAX = 1 << 20 /* an owner that does not look at net_conn_is_congested is stopped here */
 };
+
+static size_t all_bytes;
+
+size_t net__queues_bytes(void)
+{
+    return all_bytes;
+}
 
 void net__queue_init(struct net_queue *queue)
 {
@@ -31,6 +39,7 @@ void net__queue_free(struct net_queue *queue)
     for (size_t i = 0; i < queue->count; i++)
         buf_unref(&queue->parts[queue->first + i].buf);
     buf_unref(&queue->tail);
+    all_bytes -= queue->bytes;
     if (queue->parts != queue->few)
         free(queue->parts);
     net__queue_init(queue);
@@ -70,6 +79,7 @@ static bool add_reference(struct net_queue *queue, struct buf *buf, const uint8_
     queue->parts[queue->first + queue->count++] =
         (struct bufpart){.buf = buf_ref(buf), .data = data, .length = length};
     queue->bytes += length;
+    all_bytes += length;
     return true;
 }
 
@@ -91,6 +101,7 @@ static bool add_copy(struct net_queue *queue, const uint8_t *data, size_t length
     if (last != NULL && last->buf == queue->tail && last->data + last->length == to) {
         last->length += length;
         queue->bytes += length;
+        all_bytes += length;
     } else if (!add_reference(queue, queue->tail, to, length)) {
         return false;
     }
@@ -119,6 +130,7 @@ bool net__queue_add(struct net_queue *queue, const struct bufpart *parts, int co
 static void forget(struct net_queue *queue, size_t length)
 {
     queue->bytes -= length;
+    all_bytes -= length;
     while (queue->count > 0) {
         struct bufpart *part = &queue->parts[queue->first];
 

@@ -276,6 +276,43 @@ static void big_send_in_order(void **state)
     close(fd);
 }
 
+/* Peers that read nothing fill the limit of all queues: then one with anything queued is congested. */
+static void all_queues_are_limited(void **state)
+{
+    enum { ALL = 1 << 20, BIG = 4000000, SMALL = 100 };
+    struct buf *buf = buf_new(BIG);
+    struct bufpart big = {.buf = buf, .data = buf->data, .length = BIG};
+    struct bufpart small = {.buf = buf, .data = buf->data, .length = SMALL};
+    struct side *reads_not = &fixture.sides[0], *reads = &fixture.sides[1];
+    uint8_t got[SMALL];
+    int fds[2];
+
+    (void)state;
+    memset(buf->data, 0, BIG);
+    listen_with((struct net_limits){.send_queue_bytes = 1 << 30, .send_queues_bytes = ALL});
+    for (int i = 0; i < 2; i++) {
+        fds[i] = connect_peer();
+        run_until(fixture.accepted == i + 1);
+    }
+    net_conn_send(reads->conn, &small, 1);
+    assert_false(net_conn_is_congested(reads->conn));
+    for (int i = 0; i < 5; i++)
+        net_conn_send(reads_not->conn, &big, 1);
+    assert_true(net_conn_is_congested(reads_not->conn));
+    assert_true(net_conn_is_congested(reads->conn));
+    run_until(reads->drained == 1); /* what it was sent is gone, that of the other is not */
+    assert_false(net_conn_is_congested(reads->conn));
+    assert_true(net_conn_queued_bytes(reads_not->conn) > ALL);
+    assert_int_equal(reads_not->drained, 0);
+    peer_read(fds[1], got, SMALL);
+    net_conn_close(reads_not->conn, false);
+    net_conn_send(reads->conn, &small, 1);
+    assert_false(net_conn_is_congested(reads->conn));
+    buf_unref(&buf);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* A closed connection gives back its references at once. */
 static void close_drops_queue(void **state)
 {
@@ -543,6 +580,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reset_by_peer, open_all, close_all),
         cmocka_unit_test_setup_teardown(refused_by_owner, open_all, close_all),
         cmocka_unit_test_setup_teardown(big_send_in_order, open_all, close_all),
+        cmocka_unit_test_setup_teardown(all_queues_are_limited, open_all, close_all),
         cmocka_unit_test_setup_teardown(close_drops_queue, open_all, close_all),
         cmocka_unit_test_setup_teardown(drain_before_close, open_all, close_all),
         cmocka_unit_test_setup_teardown(close_inside_received, open_all, close_all),
