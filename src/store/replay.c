@@ -5,7 +5,8 @@
  * match, is the end of what the last run made durable: everything acknowledged lies in front of it. A record
  * is applied when the inode is still there and its data_seq is older.
  *
- * What was read may lie in the page cache only: the files are synced again before anything refers to them.
+ * What was read may lie in the page cache only, and after a sync that failed the kernel takes it for written:
+ * so each record is written once more, and the files are synced before anything refers to them.
  * A disk that fails to read is not the end of the log: the store is not opened then.
  */
 #include "store/core_priv.h"
@@ -171,7 +172,9 @@ static enum err replay_segment(struct replay *replay, uint32_t place, uint32_t *
         err = read_record(replay, place, &record, checksums, &payload, &found);
         if (err != ERR_OK || !found)
             break;
-        err = apply(replay, &record, checksums, payload);
+        err = disk_pwrite(replay->file, payload - record.head_length, record_total(&record), place);
+        if (err == ERR_OK)
+            err = apply(replay, &record, checksums, payload);
         if (err != ERR_OK) {
             log_error("store: the record at %" PRIx32 " of segment %" PRIx32 " can't be replayed: %s", place,
                       replay->segment, err_text(err));
@@ -196,7 +199,7 @@ static enum err open_segment(struct replay *replay, bool *there_r)
 
     segment_name(replay->segment, name);
     replay->start = replay->filled = 0;
-    err = disk_open(replay->data->store->disk, name, DISK_READ, &replay->file);
+    err = disk_open(replay->data->store->disk, name, DISK_READ | DISK_WRITE, &replay->file);
     *there_r = err == ERR_OK;
     return err == ERR_NOENT ? ERR_OK : err;
 }

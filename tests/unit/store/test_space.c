@@ -255,12 +255,113 @@ static void test_compaction(void **state)
     fixture_end(&fixture);
 }
 
+/* A full disk refuses writes, not deleting, nor writes into what was allocated. */
+static void test_full_disk(void **state)
+{
+    enum { STEP = 64 << 10 };
+    struct fixture fixture;
+    struct inode *root, *inode, *reserved;
+    uint8_t *bytes = malloc(STEP);
+    uint64_t written = 0, again = 0;
+    enum err err;
+
+    (void)state;
+    assert_non_null(bytes);
+    fixture_start(&fixture, true);
+    simdisk_set_capacity(fixture.disk, 32 * MIB);
+    root = tree_root(&fixture, "space");
+    reserved = data_inode_of(&fixture, make_file(root, "reserved"));
+    assert_int_equal(store_allocate(reserved, 0, 4 * MIB, false), ERR_OK);
+    inode = data_inode_of(&fixture, make_file(root, "large"));
+    for (err = ERR_OK; err == ERR_OK; written += STEP) {
+        fill(bytes, STEP, written);
+        err = data_write(&fixture, inode, written, bytes, STEP, false);
+        if (written % MIB == 0)
+            assert_int_equal(data_sync(&fixture, inode), ERR_OK);
+    }
+    assert_int_equal(err, ERR_NOSPC);
+    assert_int_equal(store_health(fixture.store), ERR_OK);
+    assert_in_range(written, 16 * MIB, 30 * MIB);
+    assert_int_equal(data_sync(&fixture, inode), ERR_OK);
+    assert_int_equal(store_allocate(inode, 64 * MIB, MIB, false), ERR_NOSPC);
+
+    for (again = 0; again < 4 * MIB; again += STEP)
+        assert_int_equal(data_write(&fixture, reserved, again, bytes, STEP, false), ERR_OK);
+    assert_int_equal(data_sync(&fixture, reserved), ERR_OK);
+
+    inode_unref(&inode);
+    remove_file(root, "large");
+    assert_int_equal(fixture_sync(&fixture), ERR_OK);
+    let_settle(&fixture, 10);
+    inode = data_inode_of(&fixture, make_file(root, "larger"));
+    for (again = 0; again < written / 4 * 3; again += STEP) {
+        fill(bytes, STEP, again + 1);
+        assert_int_equal(data_write(&fixture, inode, again, bytes, STEP, false), ERR_OK);
+        if (again % MIB == 0)
+            assert_int_equal(data_sync(&fixture, inode), ERR_OK);
+    }
+    inode_unref(&inode);
+    inode_unref(&reserved);
+    inode_unref(&root);
+    free(bytes);
+    fixture_end(&fixture);
+}
+
+static void swallow(enum log_level level, const char *line)
+{
+    (void)level;
+    (void)line;
+}
+
+static void count_finding(void *data, const char *finding)
+{
+    (void)finding;
+    ++*(unsigned *)data;
+}
+
+/* Flipped bits of a block are an error for the reader and a finding for the check; never other bytes. */
+static void test_damage(void **state)
+{
+    struct fixture fixture;
+    struct inode *root, *inode;
+    uint8_t *bytes = malloc(MIB);
+    unsigned findings = 0;
+    uint64_t ino;
+
+    (void)state;
+    assert_non_null(bytes);
+    fixture_start(&fixture, true);
+    root = tree_root(&fixture, "space");
+    ino = make_file(root, "file");
+    write_file(&fixture, ino, MIB, MIB, 1);
+    inode_unref(&root);
+    fixture_restart(&fixture);
+    /* the record's head fills a page, the payload begins behind it */
+    assert_true(simdisk_corrupt(fixture.disk, "seg-00000001", 4096 + 300000, 0x10));
+    inode = data_inode_of(&fixture, ino);
+    log_set_sink(swallow);
+    assert_int_equal(data_read(&fixture, inode, 0, MIB, bytes, NULL, NULL), ERR_CORRUPT);
+    assert_int_equal(data_read(&fixture, inode, 300000, 1, bytes, NULL, NULL), ERR_CORRUPT);
+    log_set_sink(NULL);
+    assert_int_equal(data_read(&fixture, inode, 0, 131072, bytes, NULL, NULL), ERR_OK);
+    inode_unref(&inode);
+    assert_int_equal(fixture_stop(&fixture), ERR_OK);
+    assert_int_equal(store_check(fixture.disk, count_finding, &findings), ERR_CORRUPT);
+    assert_int_equal(findings, 1);
+    assert_true(simdisk_corrupt(fixture.disk, "seg-00000001", 4096 + 300000, 0x10));
+    fixture_open(&fixture);
+    free(bytes);
+    fixture_end(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equal_files_on_disk),
         cmocka_unit_test(test_equal_after_settling),
         cmocka_unit_test(test_compaction),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_damage),
     };
 
     log_set_level(LOG_LEVEL_WARNING);
