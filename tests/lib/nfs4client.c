@@ -88,8 +88,8 @@ static void build_message(struct nfs4c *c)
 /* tag, number of results */
 static void read_head(struct nfs4c *c, struct reader results)
 {
-    const uint8_t *tag;
-    uint32_t length;
+    const uint8_t *tag = NULL;
+    uint32_t length = 0;
 
     c->reply = c->results = results;
     assert_true(reader_be32(&c->results, &c->status));
@@ -292,7 +292,7 @@ struct nfs4_open_result nfs4_open_read(struct nfs4c *c)
 {
     struct reader *results = &c->results;
     struct nfs4_open_result result = {.stateid = nfs4_id_read(c)};
-    uint32_t words;
+    uint32_t words = 0;
 
     assert_true(reader_xdr_bool(results, &result.atomic) && reader_be64(results, &result.before) &&
                 reader_be64(results, &result.after) && reader_be32(results, &result.flags) &&
@@ -407,8 +407,8 @@ void nfs4_release_lockowner(struct nfs4c *c, const char *owner)
 struct nfs4_denied nfs4_denied_read(struct nfs4c *c)
 {
     struct nfs4_denied denied = {.offset = 0};
-    const uint8_t *owner;
-    uint32_t length;
+    const uint8_t *owner = NULL;
+    uint32_t length = 0;
 
     assert_true(reader_be64(&c->results, &denied.offset) && reader_be64(&c->results, &denied.length) &&
                 reader_be32(&c->results, &denied.type) && reader_be64(&c->results, &denied.clientid) &&
@@ -473,8 +473,8 @@ void nfs4_exchange_id(struct nfs4c *c, const char *name, uint64_t verifier, uint
 
 static void read_text(struct nfs4c *c, char *text, size_t size)
 {
-    const uint8_t *bytes;
-    uint32_t length;
+    const uint8_t *bytes = NULL;
+    uint32_t length = 0;
 
     assert_true(reader_xdr_opaque(&c->results, (uint32_t)size - 1, &bytes, &length));
     memcpy(text, bytes, length);
@@ -484,7 +484,7 @@ static void read_text(struct nfs4c *c, char *text, size_t size)
 struct nfs4_exchange_result nfs4_exchange_read(struct nfs4c *c)
 {
     struct nfs4_exchange_result result;
-    uint32_t protection, count;
+    uint32_t protection = 1, count = 1;
 
     assert_true(reader_be64(&c->results, &result.clientid) && reader_be32(&c->results, &result.sequence) &&
                 reader_be32(&c->results, &result.flags) && reader_be32(&c->results, &protection) &&
@@ -535,7 +535,7 @@ void nfs4_create_session(struct nfs4c *c, const struct nfs4_create_session_args 
 void nfs4_create_session_read(struct nfs4c *c, struct nfs4c_session *session, uint32_t *sequence_r)
 {
     struct reader *results = &c->results;
-    uint32_t pad, rdma;
+    uint32_t pad = 1, rdma = 1;
 
     memset(session, 0, sizeof *session);
     assert_true(reader_copy(results, session->id, 16) && reader_be32(results, sequence_r) &&
@@ -592,7 +592,7 @@ void nfs4_free_stateid(struct nfs4c *c, const struct nfs4_id *id)
 
 static void introduce_0(struct nfs4c *c)
 {
-    uint64_t confirm;
+    uint64_t confirm = 0;
 
     nfs4_begin(c);
     nfs4_setclientid(c, c->name, c->verifier);
