@@ -29,6 +29,9 @@ bool batch_is_busy(const struct store *store);
 
 /* ---- checkpoint.c ---- */
 
+/* Before anything is read: writes what the WAL holds once more, and syncs it. After a sync that failed the
+ * kernel takes pages for written that are not, and this process may read them from its cache. */
+enum err checkpoint_refresh_wal(struct disk *disk) ERR_MUST_CHECK;
 /* Opens the checkpointer's connection. */
 enum err checkpoint_open(struct store *store) ERR_MUST_CHECK;
 void checkpoint_close(struct store *store);

@@ -23,6 +23,7 @@ enum {
     LAST_FRAMES = 256, /* copied on the loop at most, */
     PASSES_MOST = 8,   /* except when so many passes of the worker did not get there */
     RETRY_FRAMES = 1024,
+    REFRESH_BYTES = 1 << 20,
 };
 
 struct checkpointer {
@@ -207,6 +208,30 @@ void checkpoint_all(struct store *store, void (*done)(struct store *store))
 bool checkpoint_is_busy(const struct store *store)
 {
     return store->checkpointer->job_runs;
+}
+
+enum err checkpoint_refresh_wal(struct disk *disk)
+{
+    uint8_t *bytes = malloc(REFRESH_BYTES);
+    struct disk_file *file;
+    uint64_t offset = 0;
+    size_t got = REFRESH_BYTES;
+    enum err err = bytes == NULL ? ERR_NOMEM : disk_open(disk, DOOR_WAL, DISK_READ | DISK_WRITE, &file);
+
+    if (err != ERR_OK) {
+        free(bytes);
+        return err == ERR_NOENT ? ERR_OK : err;
+    }
+    for (; err == ERR_OK && got == REFRESH_BYTES; offset += got) {
+        err = disk_pread(file, bytes, REFRESH_BYTES, offset, &got);
+        if (err == ERR_OK && got > 0)
+            err = disk_pwrite(file, bytes, got, offset);
+    }
+    if (err == ERR_OK && offset > 0)
+        err = disk_sync(file);
+    disk_close(&file);
+    free(bytes);
+    return err;
 }
 
 enum err checkpoint_open(struct store *store)

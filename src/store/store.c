@@ -121,6 +121,8 @@ enum err store_open(struct disk *disk, struct loop *loop, const struct store_opt
     store->names = name_cache_new(store->options.name_cache);
     err = store->names != NULL ? ERR_OK : ERR_NOMEM;
     if (err == ERR_OK)
+        err = checkpoint_refresh_wal(disk);
+    if (err == ERR_OK)
         err = sql_open(store, &made);
     if (err == ERR_OK)
         err = batch_open(store);

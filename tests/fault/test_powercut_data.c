@@ -595,10 +595,9 @@ static void verify_all(void)
  * recovered from the page cache must stay. */
 static void recover_and_verify(uint64_t seed)
 {
-    bool is_well = !is_cut(NULL);
-
     close_store();
-    if (is_well && below(2)) {
+    if (!simdisk_is_cut(w.disk) && below(2)) {
+        simdisk_fail(w.disk, 0, ERR_OK, 0);
         simdisk_cut_at_call(w.disk, UINT64_MAX);
         open_store();
         verify_all();
