@@ -82,6 +82,13 @@ enum err net_connect(struct loop *loop, const struct net_address *address, bool 
                      void (*connected)(struct net_conn *conn, void *owner, enum err err),
                      struct net_conn **conn_r) ERR_MUST_CHECK;
 
+/* The same from a source port below 1024 if possible and, if it is ours, from the host of LOCAL (of no
+ * family: any). */
+enum err net_connect_from(struct loop *loop, const struct net_address *address,
+                          const struct net_address *local, const struct net_conn_events *events, void *owner,
+                          void (*connected)(struct net_conn *conn, void *owner, enum err err),
+                          struct net_conn **conn_r) ERR_MUST_CHECK;
+
 void net_conn_set_events(struct net_conn *conn, const struct net_conn_events *events, void *owner);
 const struct net_address *net_conn_peer(const struct net_conn *conn);
 const struct net_address *net_conn_local(const struct net_conn *conn);

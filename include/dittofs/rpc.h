@@ -103,6 +103,8 @@ size_t onc_call_reply_length(const struct onc_call *call);
 /* Takes back results from LENGTH on (as told by onc_call_reply_length), attached parts included. */
 void onc_call_reply_truncate(struct onc_call *call, size_t length);
 
+/* The address of ours that CALL was sent to; good until it ends. */
+const struct net_address *onc_call_local(struct onc_call *call);
 /* The connection a call came over, or NULL when it is gone (or for UDP). For NFSv4.1: a connection has a
  * slot for the program's data, and tells when it goes. */
 struct onc_conn *onc_call_conn(struct onc_call *call);

@@ -42,6 +42,9 @@ struct onc_client_call {
      * be freed or used again inside. */
     void (*done)(struct onc_client_call *call, enum err err, struct reader *results);
     struct net_address to; /* port 0: the one that the host's port mapper says */
+    /* Ours to call from, where that is possible: some peers know us by one of our addresses only. Of no
+     * family: any. The port is left aside. */
+    struct net_address from;
     enum onc_transport transport;
     uint32_t program, version, procedure;
     uint64_t timeout_ms;              /* for all of it, asking for the port included; 0: 30 s */

@@ -279,6 +279,8 @@ enum err vfs_xattr_list(struct vfs_context *context, struct inode *inode, struct
 enum err vfs_durable(struct vfs_context *context, struct store_waiter *waiter) ERR_MUST_CHECK;
 /* Adds to CONTEXT's ticket all metadata so far, records of other rooms included. */
 void vfs_wait_for_metadata(struct vfs_context *context);
+/* Forgets a wait; DONE is not called any more. */
+void vfs_durable_cancel(struct store_waiter *waiter);
 
 /* ---- space ---- */
 

@@ -388,7 +388,7 @@ struct onc_conn *onc_call_conn(struct onc_call *call)
     return live(call)->conn;
 }
 
-const struct net_address *onc__call_local(struct onc_call *public_call)
+const struct net_address *onc_call_local(struct onc_call *public_call)
 {
     const struct onc__call *call = live(public_call);
 

@@ -168,14 +168,24 @@ static enum err open_socket(struct onc_client *client, int family, struct net_da
     return err;
 }
 
+/* The wildcard is no source. */
+static bool has_source(const struct onc_client_call *call)
+{
+    static const struct net_address any_v4 = {.sa.v4 = {.sin_family = AF_INET}};
+    static const struct net_address any_v6 = {.sa.v6 = {.sin6_family = AF_INET6}};
+
+    return call->from.sa.any.sa_family == call->target.sa.any.sa_family &&
+           !net_address_same_host(&call->from, &any_v4) && !net_address_same_host(&call->from, &any_v6);
+}
+
 static enum err send_datagram(struct onc_client_call *call)
 {
     struct net_datagram *socket;
     enum err err = open_socket(call->client, call->target.sa.any.sa_family, &socket);
 
     if (err == ERR_OK)
-        net_datagram_send(socket, &call->target, NULL, call->message + ONC__MARKER,
-                          call->message_length - ONC__MARKER);
+        net_datagram_send(socket, &call->target, has_source(call) ? &call->from : NULL,
+                          call->message + ONC__MARKER, call->message_length - ONC__MARKER);
     return err;
 }
 

@@ -23,8 +23,8 @@ enum { PORTS_MAX = 1024, GETPORT = 3, GETADDR = 3, UADDR_MAX = 128, QUESTION_MAX
 
 struct onc_client_port {
     struct onc_client *client;
-    struct list link; /* in client->ports */
-    struct net_address host;
+    struct list link;              /* in client->ports */
+    struct net_address host, from; /* FROM: of the first call that asked */
     uint32_t program, version;
     enum onc_transport transport;
     uint16_t number; /* 0: it is being asked for */
@@ -163,6 +163,7 @@ static enum err ask(struct onc_client_port *port, uint64_t timeout_ms)
     port->question = (struct onc_client_call){
         .done = on_answer,
         .to = port->host,
+        .from = port->from,
         .transport = port->transport,
         .program = ONC__PORTMAP_PROGRAM,
         .version = v6 ? 3 : 2,
@@ -230,6 +231,7 @@ static enum err new_port(struct onc_client_call *call, struct onc_client_port **
         return ERR_NOMEM;
     port->client = client;
     port->host = call->to;
+    port->from = call->from;
     port->program = call->program;
     port->version = call->version;
     port->transport = call->transport;

@@ -16,7 +16,7 @@ enum { REPLY_MAX = 256 * 1024 };
 struct onc_client_stream {
     struct onc_client *client;
     struct list link;
-    struct net_address to;
+    struct net_address to, from;
     struct net_conn *conn;
     bool connected;
     struct list calls; /* sent, or to be sent when it is connected */
@@ -24,7 +24,15 @@ struct onc_client_stream {
     struct loop_timer idle;
 };
 
-static struct onc_client_stream *find(struct onc_client *client, const struct net_address *to)
+static bool same_source(const struct net_address *a, const struct net_address *b)
+{
+    if (a->sa.any.sa_family == AF_UNSPEC || b->sa.any.sa_family == AF_UNSPEC)
+        return a->sa.any.sa_family == b->sa.any.sa_family;
+    return net_address_same_host(a, b);
+}
+
+static struct onc_client_stream *find(struct onc_client *client, const struct net_address *to,
+                                      const struct net_address *from)
 {
     struct list *link;
 
@@ -32,7 +40,8 @@ static struct onc_client_stream *find(struct onc_client *client, const struct ne
     {
         struct onc_client_stream *stream = container_of(link, struct onc_client_stream, link);
 
-        if (net_address_same_host(&stream->to, to) && net_address_port(&stream->to) == net_address_port(to))
+        if (net_address_same_host(&stream->to, to) && net_address_port(&stream->to) == net_address_port(to) &&
+            same_source(&stream->from, from))
             return stream;
     }
     return NULL;
@@ -160,7 +169,7 @@ static bool judge(struct onc__records *records, const uint8_t *head, size_t head
 }
 
 static enum err open_stream(struct onc_client *client, const struct net_address *to,
-                            struct onc_client_stream **stream_r)
+                            const struct net_address *from, struct onc_client_stream **stream_r)
 {
     struct onc_client_stream *stream;
     enum err err;
@@ -171,11 +180,12 @@ static enum err open_stream(struct onc_client *client, const struct net_address 
     if (stream == NULL)
         return ERR_NOMEM;
     stream->to = *to;
+    stream->from = *from;
     list_init(&stream->calls);
     stream->idle.callback = on_idle;
     onc__records_init(&stream->records, &client->memory, REPLY_MAX);
     stream->records.judge = judge;
-    err = net_connect(client->loop, to, true, &events, stream, on_connected, &stream->conn);
+    err = net_connect_from(client->loop, to, from, &events, stream, on_connected, &stream->conn);
     if (err != ERR_OK) {
         onc__records_free(&stream->records);
         free(stream);
@@ -191,10 +201,10 @@ static enum err open_stream(struct onc_client *client, const struct net_address 
 
 enum err onc__stream_send(struct onc_client_call *call)
 {
-    struct onc_client_stream *stream = find(call->client, &call->target);
+    struct onc_client_stream *stream = find(call->client, &call->target, &call->from);
 
     if (stream == NULL) {
-        enum err err = open_stream(call->client, &call->target, &stream);
+        enum err err = open_stream(call->client, &call->target, &call->from, &stream);
 
         if (err != ERR_OK)
             return err;

@@ -210,7 +210,7 @@ static void answer_address(struct onc_call *call, bool exact)
     }
     port = find_port(map_of(call), program, version, call->transport, exact);
     if (port != 0)
-        onc__uaddr_format(onc__call_local(call), port, text);
+        onc__uaddr_format(onc_call_local(call), port, text);
     write_string(&call->reply, text);
     onc_call_reply(call);
 }

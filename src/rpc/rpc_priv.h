@@ -238,8 +238,6 @@ bool onc__call_judge(struct onc_conn *conn, const uint8_t *head, size_t head_len
 void onc__call_detach(struct onc__call *call);
 /* The client asks for the reply over CONN now. */
 void onc__call_attach_conn(struct onc__call *call, struct onc_conn *conn);
-/* The address of ours that a call was sent to. */
-const struct net_address *onc__call_local(struct onc_call *call);
 void onc__calls_free(struct onc_server *server);
 
 static inline struct onc__call *onc__call_of(struct onc_call *call)

@@ -71,3 +71,8 @@ enum err vfs_durable(struct vfs_context *context, struct store_waiter *waiter)
         return ERR_OK;
     return store_wait(context->vfs->store, context->ticket, waiter);
 }
+
+void vfs_durable_cancel(struct store_waiter *waiter)
+{
+    store_wait_cancel(waiter);
+}
