@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct nfs_server;
+struct recovery_store;
 struct state;
 
 struct nfs_limits {
@@ -44,6 +45,27 @@ enum err nfs_server_add_nfs4(struct nfs_server *server, struct onc_service *serv
                              const struct nfs4_options *options) ERR_MUST_CHECK;
 /* Registers MOUNT versions 1, 2 and 3 on SERVICE; it may be the same one. */
 enum err nfs_server_add_mount(struct nfs_server *server, struct onc_service *service) ERR_MUST_CHECK;
+
+/* ---- locks of NFS version 3: NLM versions 1, 3 and 4, and NSM version 1 ---- */
+
+/* A 0 takes the default. */
+struct nfs_locking_options {
+    struct state *state; /* holds the locks; must outlive the server */
+    /* Our NSM's state number, and who is to be told of our restart; copied. NULL: nothing survives one. */
+    const struct recovery_store *records;
+    uint16_t portmap_port;   /* of clients: 111 */
+    uint64_t grant_retry_ms; /* a granted lock's client that does not answer is called again: 1000, then twice
+                                as long each time, at most 30000 */
+    uint64_t host_idle_ms;   /* a host that holds nothing is forgotten: 600000 */
+    uint64_t notify_retry_ms;   /* of SM_NOTIFY: 2000, then twice as long, at most 60000 */
+    uint64_t notify_give_up_ms; /* 900000 */
+};
+/* Before the two below. The loop's next turns tell the hosts that held locks before of our restart: by then
+ * the services have to answer. */
+enum err nfs_server_open_locking(struct nfs_server *server,
+                                 const struct nfs_locking_options *options) ERR_MUST_CHECK;
+enum err nfs_server_add_nlm(struct nfs_server *server, struct onc_service *service) ERR_MUST_CHECK;
+enum err nfs_server_add_nsm(struct nfs_server *server, struct onc_service *service) ERR_MUST_CHECK;
 
 enum { NFS3_PROCEDURES = 22, MOUNT_PROCEDURES = 6 };
 

@@ -43,6 +43,7 @@ void nfs_server_close(struct nfs_server **server)
         return;
     invariant(given->counters.nfs3_calls_now == 0);
     nfs4__server_close(&given->nfs4);
+    nfs__locking_close(given);
     nfs3__requests_free(given);
     mount__list_free(given);
     free(given);

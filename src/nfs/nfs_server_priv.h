@@ -12,6 +12,9 @@
 
 struct nfs3_request;
 struct nfs4_server;
+struct nlm;
+struct nsm;
+struct onc_client;
 
 enum { NFS_MOUNT_VERSIONS = 3 };
 
@@ -30,6 +33,10 @@ struct nfs_server {
 
     struct onc_program mount[NFS_MOUNT_VERSIONS];
     struct list mounts; /* struct mount_entry, oldest first */
+
+    struct onc_client *outgoing; /* these three: NULL without locking */
+    struct nlm *nlm;
+    struct nsm *nsm;
 };
 
 /* The user that CREDENTIAL names, and the flavour's bit of enum vfs_security; 0 for one that we don't know.
@@ -44,5 +51,17 @@ void nfs3__requests_free(struct nfs_server *server);
 /* nfs/mount: fills in SERVER->mount; empties the mount list. */
 void mount__programs_init(struct nfs_server *server);
 void mount__list_free(struct nfs_server *server);
+
+/* nfs_locking.c: closes NLM and NSM. */
+void nfs__locking_close(struct nfs_server *server);
+
+/* An address as a key: IPv4 as ::ffff:a.b.c.d; and back, without a port. */
+enum { NFS_ADDRESS_SIZE = 16 };
+void nfs__address_bytes(const struct net_address *address, uint8_t bytes[NFS_ADDRESS_SIZE]);
+struct net_address nfs__address_of_bytes(const uint8_t bytes[NFS_ADDRESS_SIZE]);
+/* ADDRESS without its port. */
+struct net_address nfs__host_of(const struct net_address *address);
+/* "10.0.0.1", "fd00::1" into TEXT; returns TEXT. */
+const char *nfs__host_text(const struct net_address *address, char text[NET_ADDRESS_TEXT]);
 
 #endif
