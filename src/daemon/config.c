@@ -61,6 +61,8 @@ static const struct config_key global_keys[] = {
     {.name = "listen", .parse = config__parse_listen, GLOBAL(listen)},
     {.name = "nfs port", .parse = config__parse_port, GLOBAL(nfs_port)},
     {.name = "mountd port", .parse = config__parse_port, GLOBAL(mountd_port)},
+    {.name = "nlm port", .parse = config__parse_port, GLOBAL(nlm_port)},
+    {.name = "statd port", .parse = config__parse_port, GLOBAL(statd_port)},
     {.name = "rpcbind", .parse = config__parse_choice, GLOBAL(rpcbind), .words = rpcbind_modes},
     {.name = "lease time", .parse = config__parse_u32, GLOBAL(lease_time_s), RANGE(1, 3600)},
     {.name = "grace time", .parse = config__parse_u32, GLOBAL(grace_time_s), RANGE(0, 3600)},
@@ -401,6 +403,7 @@ static bool set_defaults(struct config *config, const char *path)
 {
     config->nfs_port = (struct config_port){.on = true, .number = 2049};
     config->mountd_port = (struct config_port){.on = true, .number = 20048};
+    config->nlm_port = config->statd_port = (struct config_port){.on = true, .number = 0};
     config->rpcbind = ONC_PORTMAP_AUTO;
     config->lease_time_s = 90;
     config->grace_time_s = 90;

@@ -187,13 +187,16 @@ static enum err open_state(struct server *server)
 static enum err open_services(struct server *server)
 {
     struct nfs4_options nfs4 = {.id_domain = NULL};
+    struct recovery_store records = state_records(server->store);
+    struct nfs_locking_options locking = {.state = server->state, .records = &records};
     enum err err = store_secret(server->store, "nfs4 server", nfs4.server_id, sizeof nfs4.server_id);
 
     if (err != ERR_OK) {
         log_error("the name of this server can't be read: %s", err_text(err));
         return err;
     }
-    return services_open(&server->services, server->loop, server->vfs, server->state, &nfs4, server->config);
+    return services_open(&server->services, server->loop, server->vfs, server->state, &nfs4, &locking,
+                         server->config);
 }
 
 static enum err start(struct server *server)

@@ -2,8 +2,8 @@
  * services.c - what answers on the network.
  *
  * A service listens on every address of the configuration at one port. When the port is "any", the first
- * address picks it and the others follow. NFS is served over TCP only, MOUNT over UDP, too, as old clients
- * and showmount ask for it.
+ * address picks it and the others follow. NFS is served over TCP only, MOUNT, NLM and NSM over UDP, too, as
+ * clients ask for it.
  */
 #include "daemon/services_priv.h"
 #include "dittofs/net.h"
@@ -13,7 +13,9 @@
 enum {
     PROGRAM_NFS = 100003,   /* RFC 1813 */
     PROGRAM_MOUNT = 100005, /* RFC 1813 appendix I */
-    MAPPINGS_MAX = 16
+    PROGRAM_NLM = 100021,   /* RFC 1813 appendix II */
+    PROGRAM_NSM = 100024,   /* X/Open XNFS chapter 11 */
+    MAPPINGS_MAX = 24
 };
 
 struct mappings {
@@ -60,6 +62,20 @@ static enum err listen_everywhere(struct onc_service *service, const char *name,
     return working == 0 || config->listen_given ? first_failure : ERR_OK;
 }
 
+static enum err listen_both(struct onc_service *service, const char *name, const struct config *config,
+                            uint16_t *port)
+{
+    enum err err = listen_everywhere(service, name, ONC_TCP, config, port);
+
+    return err == ERR_OK ? listen_everywhere(service, name, ONC_UDP, config, port) : err;
+}
+
+static void add_mapping_both(struct mappings *mappings, uint32_t program, uint32_t version, uint16_t port)
+{
+    add_mapping(mappings, program, version, ONC_TCP, port);
+    add_mapping(mappings, program, version, ONC_UDP, port);
+}
+
 static enum err open_nfs(struct services *services, struct state *state, const struct nfs4_options *nfs4,
                          const struct config *config, struct mappings *mappings)
 {
@@ -93,13 +109,41 @@ static enum err open_mountd(struct services *services, const struct config *conf
         err = nfs_server_add_mount(services->nfs, service);
     services->mountd_port = config->mountd_port.number;
     if (err == ERR_OK)
-        err = listen_everywhere(service, "mountd", ONC_TCP, config, &services->mountd_port);
+        err = listen_both(service, "mountd", config, &services->mountd_port);
+    for (uint32_t version = 1; err == ERR_OK && version <= 3; version++)
+        add_mapping_both(mappings, PROGRAM_MOUNT, version, services->mountd_port);
+    return err;
+}
+
+/* NLM and NSM come together: without the notices of the one, the locks of the other outlive their hosts. */
+static enum err open_locking(struct services *services, const struct nfs_locking_options *locking,
+                             const struct config *config, struct mappings *mappings)
+{
+    static const uint32_t versions[] = {1, 3, 4};
+    struct onc_service *nlm, *nsm;
+    enum err err;
+
+    if (!config->nlm_port.on || !config->statd_port.on)
+        return ERR_OK;
+    err = nfs_server_open_locking(services->nfs, locking);
     if (err == ERR_OK)
-        err = listen_everywhere(service, "mountd", ONC_UDP, config, &services->mountd_port);
-    for (uint32_t version = 1; err == ERR_OK && version <= 3; version++) {
-        add_mapping(mappings, PROGRAM_MOUNT, version, ONC_TCP, services->mountd_port);
-        add_mapping(mappings, PROGRAM_MOUNT, version, ONC_UDP, services->mountd_port);
-    }
+        err = onc_service_open(services->onc, "nlm", &nlm);
+    if (err == ERR_OK)
+        err = nfs_server_add_nlm(services->nfs, nlm);
+    services->nlm_port = config->nlm_port.number;
+    if (err == ERR_OK)
+        err = listen_both(nlm, "nlm", config, &services->nlm_port);
+    for (size_t i = 0; err == ERR_OK && i < sizeof versions / sizeof *versions; i++)
+        add_mapping_both(mappings, PROGRAM_NLM, versions[i], services->nlm_port);
+    if (err == ERR_OK)
+        err = onc_service_open(services->onc, "statd", &nsm);
+    if (err == ERR_OK)
+        err = nfs_server_add_nsm(services->nfs, nsm);
+    services->statd_port = config->statd_port.number;
+    if (err == ERR_OK)
+        err = listen_both(nsm, "statd", config, &services->statd_port);
+    if (err == ERR_OK)
+        add_mapping_both(mappings, PROGRAM_NSM, 1, services->statd_port);
     return err;
 }
 
@@ -121,7 +165,8 @@ static enum err start_portmap(struct services *services, const struct config *co
 }
 
 enum err services_open(struct services *services, struct loop *loop, struct vfs *vfs, struct state *state,
-                       const struct nfs4_options *nfs4, const struct config *config)
+                       const struct nfs4_options *nfs4, const struct nfs_locking_options *locking,
+                       const struct config *config)
 {
     struct mappings mappings = {.count = 0};
     enum err err = nfs_server_open(vfs, NULL, &services->nfs);
@@ -132,6 +177,8 @@ enum err services_open(struct services *services, struct loop *loop, struct vfs 
         err = open_nfs(services, state, nfs4, config, &mappings);
     if (err == ERR_OK)
         err = open_mountd(services, config, &mappings);
+    if (err == ERR_OK)
+        err = open_locking(services, locking, config, &mappings);
     if (err == ERR_OK)
         err = start_portmap(services, config, &mappings);
     if (err != ERR_OK)
@@ -158,14 +205,23 @@ void services_close(struct services *services)
 
 const char *services_describe(const struct services *services, char *text, size_t size)
 {
+    const struct {
+        const char *name;
+        uint16_t port;
+    } rows[] = {
+        {"nfs", services->nfs_port},
+        {"mountd", services->mountd_port},
+        {"nlm", services->nlm_port},
+        {"statd", services->statd_port},
+    };
     size_t used = 0;
 
     text[0] = '\0';
-    if (services->nfs_port != 0)
-        used = (size_t)snprintf(text, size, "nfs %u", services->nfs_port);
-    if (services->mountd_port != 0 && used < size)
-        used += (size_t)snprintf(text + used, size - used, "%smountd %u", used > 0 ? ", " : "",
-                                 services->mountd_port);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && used < size; i++) {
+        if (rows[i].port != 0)
+            used += (size_t)snprintf(text + used, size - used, "%s%s %u", used > 0 ? ", " : "", rows[i].name,
+                                     rows[i].port);
+    }
     if (used == 0)
         snprintf(text, size, "no service is turned on");
     return text;

@@ -13,20 +13,21 @@ struct services {
     struct onc_server *onc;
     struct nfs_server *nfs;
     struct onc_portmap *portmap;
-    uint16_t nfs_port, mountd_port; /* the real ones; 0: off */
+    uint16_t nfs_port, mountd_port, nlm_port, statd_port; /* the real ones; 0: off */
 };
 
-/* Opens what CONFIG turns on; SERVICES is zeroed before. STATE is what clients of NFSv4 hold; NFS4 what they
- * are told of us. When it fails, the log says why, and services_shutdown and services_close end what was
- * opened. */
+/* Opens what CONFIG turns on; SERVICES is zeroed before. STATE is what clients hold; NFS4 what those of
+ * NFSv4 are told of us; LOCKING has what NLM and NSM keep. When it fails, the log says why, and
+ * services_shutdown and services_close end what was opened. */
 enum err services_open(struct services *services, struct loop *loop, struct vfs *vfs, struct state *state,
-                       const struct nfs4_options *nfs4, const struct config *config) ERR_MUST_CHECK;
+                       const struct nfs4_options *nfs4, const struct nfs_locking_options *locking,
+                       const struct config *config) ERR_MUST_CHECK;
 /* Takes no more calls and waits for those in flight: DONE is called then, also when nothing was open. */
 void services_shutdown(struct services *services, void (*done)(void *data), void *data);
 /* After DONE, not inside it. */
 void services_close(struct services *services);
 
-/* "nfs 2049, mountd 20048" into TEXT; returns TEXT. */
+/* "nfs 2049, mountd 20048, nlm 4045, statd 4046" into TEXT; returns TEXT. */
 const char *services_describe(const struct services *services, char *text, size_t size);
 
 #endif
