@@ -36,6 +36,7 @@ static void start(struct nfsworld *world)
 {
     struct nfs4_options nfs4 = {.server_id = {1}};
     struct recovery_store records;
+    struct nfs_locking_options locking = world->options.locking;
     struct onc_service *service;
 
     assert_int_equal(loop_open(&world->loop), ERR_OK);
@@ -51,6 +52,11 @@ static void start(struct nfsworld *world)
     assert_int_equal(nfs_server_add_nfs3(world->nfs, service), ERR_OK);
     assert_int_equal(nfs_server_add_nfs4(world->nfs, service, world->state, &nfs4), ERR_OK);
     assert_int_equal(nfs_server_add_mount(world->nfs, service), ERR_OK);
+    locking.state = world->state;
+    locking.records = &records;
+    assert_int_equal(nfs_server_open_locking(world->nfs, &locking), ERR_OK);
+    assert_int_equal(nfs_server_add_nlm(world->nfs, service), ERR_OK);
+    assert_int_equal(nfs_server_add_nsm(world->nfs, service), ERR_OK);
     listen_on(world, service, ONC_TCP);
     listen_on(world, service, ONC_UDP);
 }
