@@ -180,3 +180,11 @@ need_guest() {
 	ip tuntap add dev tap0 mode tap && ip addr add $HOST_IP/24 dev tap0 && ip link set tap0 up ||
 		skip "no tap device can be made"
 }
+# second_guest SECONDS SCRIPT [ARG...]: another one, beside the first; after need_second_guest.
+second_guest() {
+	DITTOFS_TAP=tap1 HOST_IP=10.78.0.1 GUEST_IP=10.78.0.2 guest "$@"
+}
+need_second_guest() {
+	ip tuntap add dev tap1 mode tap && ip addr add 10.78.0.1/24 dev tap1 && ip link set tap1 up ||
+		skip "no second tap device can be made"
+}

@@ -49,6 +49,11 @@ mount_data() { # [OPTION]
 	mount -t nfs -o "vers=3,proto=tcp,mountproto=tcp,port=2049,mountport=20048,nolock,hard${1:+,$1}" \
 		"$HOST_IP:/data" /mnt/data
 }
+# mount_data4 VERSION [OPTION] [FOLDER]: the same by NFSv4.
+mount_data4() {
+	mkdir -p "${3:-/mnt/data}"
+	mount -t nfs4 -o "vers=$1,proto=tcp,port=2049,hard${2:+,$2}" "$HOST_IP:/data" "${3:-/mnt/data}"
+}
 # Forgets what the client has cached, so that what follows comes from the server.
 drop_caches() {
 	sync
