@@ -164,6 +164,11 @@ static uint32_t lock_as_new_owner(struct nfs4_compound *compound, const struct l
     if (nfs4__sequence_begin(compound, &sequence, owner, args->lock_seqid, &status)) {
         status = lock_as(compound, args, open, owner);
         nfs4__sequence_end(compound, &sequence, status);
+        /* A lock owner that could not get its first lock is none: the client may forget it, too, and come
+         * with another of the same name that begins anew (Linux does). A retry is the open owner's to know.
+         */
+        if (status != NFS4_OK && !owner_has_locks(owner))
+            owner_sequence_forget(owner);
     } else {
         /* A retry would have been known by the open owner's seqid. */
         writer_truncate(&compound->call->reply, compound->result_at + 4);
