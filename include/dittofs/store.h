@@ -252,8 +252,9 @@ enum err store_punch(struct inode *inode, uint64_t offset, uint64_t length) ERR_
  * KEEP_SIZE. ERR_NOSPC. */
 enum err store_allocate(struct inode *inode, uint64_t offset, uint64_t length, bool keep_size) ERR_MUST_CHECK;
 /* Shares LENGTH bytes (0: to the end of the source). Offsets must be multiples of 4096; so must the length
- * unless it ends at the source's end: ERR_INVAL. Sees all that was written. Both may be the same inode when
- * the ranges don't overlap. */
+ * unless it ends at the source's end: ERR_INVAL. So is more data than can be shared in one call: over 1 GiB
+ * when the offsets differ within 128 MiB, else over 16 TiB that are not the whole file. Sees all that was
+ * written. Both may be the same inode when the ranges don't overlap. */
 enum err store_clone(struct inode *source, uint64_t source_offset, struct inode *target,
                      uint64_t target_offset, uint64_t length) ERR_MUST_CHECK;
 

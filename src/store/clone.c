@@ -15,6 +15,10 @@
 
 enum { CLONE_ALIGNMENT = 4096, CLONE_ROOM_BYTES = 65536 };
 
+/* Data that is shared in one call, leaf by leaf and piece by piece: the loop serves nobody meanwhile. */
+#define CLONE_LEAVES_MOST ((uint64_t)16 << 40)
+#define CLONE_PIECES_MOST ((uint64_t)1 << 30)
+
 /* Flushes FILE, and writes its inode's row at once: the columns must agree with what was flushed, whatever
  * changes follow in this turn. */
 static enum err flush_now(struct data_inode *file)
@@ -55,7 +59,12 @@ static enum err clone_extent(struct data_inode *source, uint64_t from, struct da
     err = file_leaf(source, from, false, &node, &kind);
     if (err != ERR_OK)
         return err;
-    leaf_at(&node->leaf, (uint32_t)(from % LEAF_BYTES), &piece);
+    if (node != NULL)
+        leaf_at(&node->leaf, (uint32_t)(from % LEAF_BYTES), &piece);
+    if (node == NULL || piece.kind != PIECE_DATA)
+        return ERR_CORRUPT; /* the sums above said otherwise */
+    if (*done_r > piece.length)
+        *done_r = piece.length;
     err = file_leaf(target, to, true, &node, &kind);
     if (err == ERR_OK)
         err = block_get(data, piece.block, &block);
@@ -170,6 +179,16 @@ static bool is_empty(const struct data_inode *file)
            (file->root.node == NULL || (file->root.node->level == 0 && !file->root.node->dirty));
 }
 
+/* Would it take too long? A whole file shares its root, whatever its size. */
+static bool is_too_much(const struct data_inode *source, uint64_t from, uint64_t to, uint64_t length)
+{
+    uint64_t bytes = length < source->root.data_bytes ? length : source->root.data_bytes;
+
+    if (from % LEAF_BYTES != to % LEAF_BYTES)
+        return bytes > CLONE_PIECES_MOST;
+    return bytes > CLONE_LEAVES_MOST && (from != 0 || to != 0 || length < source->inode->attr.size);
+}
+
 /* A leaf in the middle can be shared only if both ranges lie alike. */
 static bool has_whole_leaf(uint64_t from, uint64_t to, uint64_t length)
 {
@@ -278,6 +297,8 @@ enum err store_clone(struct inode *source, uint64_t source_offset, struct inode 
         err = file_of(source, &from);
     if (err == ERR_OK)
         err = file_of(target, &to);
+    if (err == ERR_OK && is_too_much(from, source_offset, target_offset, length))
+        err = ERR_INVAL;
     if (err == ERR_OK)
         err = file_prepare(to, target_offset, target_offset + length);
     if (err != ERR_OK)

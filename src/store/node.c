@@ -521,6 +521,21 @@ enum err file_fill(struct data_inode *file, uint64_t offset, uint64_t end)
     return err == ERR_OK && offset < end ? fill_child(file, NULL, 0, file->height, offset, end) : err;
 }
 
+/* Is all that CHILD covers of one kind? Its sums say so, without a look at what may be thousands of leaves.
+ */
+static bool is_uniform(const struct child *child, unsigned level, enum piece_kind *kind_r)
+{
+    if (child->data_bytes == level_bytes(level))
+        *kind_r = PIECE_DATA;
+    else if (child->unwritten_bytes == level_bytes(level))
+        *kind_r = PIECE_UNWRITTEN;
+    else if (child->data_bytes + child->unwritten_bytes == 0)
+        *kind_r = PIECE_HOLE;
+    else
+        return false;
+    return true;
+}
+
 enum err file_extent(struct data_inode *file, uint64_t offset, enum piece_kind *kind_r, uint64_t *length_r)
 {
     struct child *child = &file->root;
@@ -535,8 +550,7 @@ enum err file_extent(struct data_inode *file, uint64_t offset, enum piece_kind *
         return ERR_OK;
     }
     for (;; level--) {
-        if (child->node == NULL && child->id < NODE_FIRST_ID) {
-            *kind_r = child->id == 0 ? PIECE_HOLE : PIECE_UNWRITTEN;
+        if (is_uniform(child, level, kind_r)) {
             *length_r = level_bytes(level) - offset % level_bytes(level);
             return ERR_OK;
         }
