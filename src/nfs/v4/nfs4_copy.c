@@ -1,15 +1,16 @@
 /*
  * nfs4_copy.c - COPY within the server, synchronous (RFC 7862 15.2).
  *
- * The happy path: blocks are shared, so any length is copied at once. Ranges that can't be shared (offsets
- * that are no multiples of 4 KiB) are copied through a buffer, at most COPY_STEP bytes a call; the count in
- * the reply tells the client to go on from there.
+ * The happy path: blocks are shared, so nearly any length is copied at once, what is too much of it
+ * SHARE_STEP bytes a call. Ranges that can't be shared (offsets that are no multiples of 4 KiB) are copied
+ * through a buffer, at most COPY_STEP bytes a call; the count in the reply tells the client to go on from
+ * there.
  */
 #include "nfs/v4/nfs4_operations.h"
 #include "nfs/v4/nfs4_server.h"
 #include <string.h>
 
-enum { COPY_STEP = 1024 * 1024, FILE_SYNC4 = 2, UNSTABLE4 = 0 };
+enum { COPY_STEP = 1024 * 1024, SHARE_STEP = 1 << 30, FILE_SYNC4 = 2, UNSTABLE4 = 0 };
 
 struct copy_args {
     struct nfs4_stateid source_stateid, target_stateid;
@@ -18,6 +19,7 @@ struct copy_args {
     uint32_t sources; /* servers to copy from */
     enum vfs_io_right source_right, target_right;
     struct buf *buf;
+    uint32_t reserved; /* of the server's read_bytes_most */
     struct vfs_read read;
     struct vfs_write write;
 };
@@ -49,9 +51,16 @@ static void put_result(struct nfs4_compound *compound, uint64_t count, uint32_t 
     writer_xdr_bool(reply, true); /* synchronous */
 }
 
+static void copy_release(struct nfs4_compound *compound, struct copy_args *args)
+{
+    compound->server->read_bytes_now -= args->reserved;
+    args->reserved = 0;
+    buf_unref(&args->buf);
+}
+
 static uint32_t finish(struct nfs4_compound *compound, struct copy_args *args, enum err err)
 {
-    buf_unref(&args->buf);
+    copy_release(compound, args);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
     put_result(compound, args->write.store.data.length, UNSTABLE4);
@@ -73,7 +82,7 @@ static uint32_t write_out(struct nfs4_compound *compound, struct copy_args *args
     uint32_t status = err == ERR_OK ? nfs4__context(compound) : nfs4__status(compound, err);
 
     if (status != NFS4_OK) {
-        buf_unref(&args->buf);
+        copy_release(compound, args);
         return status;
     }
     args->write = (struct vfs_write){
@@ -101,9 +110,13 @@ static uint32_t copy_step(struct nfs4_compound *compound, struct copy_args *args
 
     if (length > COPY_STEP)
         length = COPY_STEP;
+    if (length > compound->server->read_bytes_most - compound->server->read_bytes_now)
+        return NFS4ERR_DELAY;
     args->buf = buf_new(length);
     if (args->buf == NULL)
         return NFS4ERR_DELAY;
+    args->reserved = (uint32_t)length;
+    compound->server->read_bytes_now += args->reserved;
     args->read = (struct vfs_read){.store = {.inode = compound->saved.inode,
                                              .offset = args->source_offset,
                                              .length = (uint32_t)length,
@@ -134,6 +147,14 @@ static uint32_t check_range(const struct nfs4_compound *compound, const struct c
     return NFS4_OK;
 }
 
+static enum err share(struct nfs4_compound *compound, const struct copy_args *args, uint64_t length)
+{
+    if (length == 0)
+        return ERR_OK;
+    return vfs_clone(&compound->context, compound->saved.inode, args->source_offset, compound->current.inode,
+                     args->target_offset, length);
+}
+
 uint32_t nfs4__copy(struct nfs4_compound *compound)
 {
     struct copy_args *args = nfs4_args(compound, struct copy_args);
@@ -149,9 +170,11 @@ uint32_t nfs4__copy(struct nfs4_compound *compound)
         status = check_range(compound, args, &length);
     if (status != NFS4_OK)
         return status;
-    err = length == 0 ? ERR_OK
-                      : vfs_clone(&compound->context, compound->saved.inode, args->source_offset,
-                                  compound->current.inode, args->target_offset, length);
+    err = share(compound, args, length);
+    if (err == ERR_INVAL && length > SHARE_STEP) {
+        length = SHARE_STEP;
+        err = share(compound, args, length);
+    }
     if (err == ERR_INVAL)
         return copy_step(compound, args, length);
     if (err != ERR_OK)
