@@ -91,11 +91,11 @@ static bool list_reserve(struct ident__list *list)
 
     if (list->count < list->capacity)
         return true;
-    grown = realloc(list->by_name, capacity * sizeof *grown);
+    grown = realloc(list->by_name, capacity * sizeof(struct ident__entry *));
     if (grown == NULL)
         return false;
     list->by_name = grown;
-    grown = realloc(list->by_id, capacity * sizeof *grown);
+    grown = realloc(list->by_id, capacity * sizeof(struct ident__entry *));
     if (grown == NULL)
         return false;
     list->by_id = grown;
@@ -105,13 +105,13 @@ static bool list_reserve(struct ident__list *list)
 
 static void insert_at(struct ident__entry **array, size_t count, size_t at, struct ident__entry *entry)
 {
-    memmove(array + at + 1, array + at, (count - at) * sizeof *array);
+    memmove(array + at + 1, array + at, (count - at) * sizeof(struct ident__entry *));
     array[at] = entry;
 }
 
 static void remove_at(struct ident__entry **array, size_t count, size_t at)
 {
-    memmove(array + at, array + at + 1, (count - at - 1) * sizeof *array);
+    memmove(array + at, array + at + 1, (count - at - 1) * sizeof(struct ident__entry *));
 }
 
 static void entry_free(struct ident__entry *entry)

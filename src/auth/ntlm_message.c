@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum { HEADER_NEGOTIATE = 32, HEADER_CHALLENGE = 48, HEADER_AUTHENTICATE = 64 };
-enum { VERSION_SIZE = 8, RESPONSE_TYPE = 1 };
+enum { VERSION_SIZE = 8, RESPONSE_TYPE = 1, FIELDS = 6 /* of AUTHENTICATE */ };
 
 const uint8_t ntlm__magic[8] = {'N', 'T', 'L', 'M', 'S', 'S', 'P', 0};
 
@@ -89,13 +89,14 @@ bool ntlm__authenticate_read(const void *data, size_t length, struct ntlm__authe
 {
     struct reader reader = reader_of(data, length);
     struct ntlm__authenticate message;
-    struct ntlm__field *const fields[] = {&message.lm_response, &message.nt_response, &message.domain,
-                                          &message.user,        &message.workstation, &message.session_key};
+    struct ntlm__field *const fields[FIELDS] = {&message.lm_response, &message.nt_response,
+                                                &message.domain,      &message.user,
+                                                &message.workstation, &message.session_key};
     size_t lowest = length;
 
     if (length > NTLM__MESSAGE_MAX || !read_head(&reader, NTLM__MESSAGE_AUTHENTICATE))
         return false;
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    for (size_t i = 0; i < FIELDS; i++)
         if (!read_field(&reader, data, length, HEADER_AUTHENTICATE, fields[i], &lowest))
             return false;
     if (!reader_le32(&reader, &message.flags))
