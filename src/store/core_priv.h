@@ -62,6 +62,7 @@ struct log_entry {
     struct list link;
     struct list blocks; /* whose bytes are read from here */
     uint32_t segment, place, head_length, length, total;
+    bool ends_segment; /* a RECORD_END */
     struct buf *buf;
     const uint8_t *payload;
     uint8_t head[];
@@ -365,6 +366,8 @@ void gc_freed(struct data *data, uint64_t place, uint64_t bytes);
 void gc_run(struct data *data);
 void gc_close(struct data *data);
 
+/* Has nobody wanted anything for a moment? Then there is time to rewrite. */
+bool is_idle(const struct data *data);
 /* Has housekeeping run within a quarter of a second, if there is something to do. */
 void housekeeping_soon(struct data *data);
 
@@ -395,6 +398,7 @@ struct data {
 
     struct list leaf_lru;
     size_t leaf_bytes;
+    size_t change_count; /* noted in leaves, not flushed */
     uint64_t next_node;
 
     struct list dirty, logged, urgent; /* struct data_inode */
@@ -408,6 +412,7 @@ struct data {
     bool garbage;                                /* there may be rows in the garbage table */
 
     struct list waiting_writes;
+    uint64_t foreground_ms; /* when somebody last wrote, or read from the disk */
     struct loop_timer timer;
     struct loop_hook hook;
     bool timer_runs;

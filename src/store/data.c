@@ -16,6 +16,7 @@ enum {
     SEGMENT_JUMP = 256, /* far more segments than can be begun between two flushes */
     SEGMENT_BYTES_LEAST = 4 << 20,
     HOUSEKEEPING_MS = 250,
+    IDLE_MS = 200, /* nobody has written or waited for the disk for so long */
 };
 
 const char *data_schema(void)
@@ -101,6 +102,12 @@ static void housekeeping(struct loop_timer *timer)
     if (data_flush_wanted(data->store))
         store__pump_soon(data->store);
     housekeeping_soon(data);
+}
+
+bool is_idle(const struct data *data)
+{
+    return clock_monotonic_ms() - data->foreground_ms >= IDLE_MS &&
+           data->log.queued_bytes <= data->store->options.write_queue_bytes / 4;
 }
 
 /* As long as something is to be flushed, hashed or freed. */

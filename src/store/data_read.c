@@ -249,6 +249,7 @@ static enum err begin_job(struct data *data, struct store_read *read, struct rea
     if (err == ERR_OK) {
         read->job = job;
         data->reads_worker++;
+        data->foreground_ms = clock_monotonic_ms();
         return ERR_WAIT;
     }
     /* No worker: slow, but right. */

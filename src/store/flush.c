@@ -20,8 +20,8 @@
 enum {
     FLUSH_AGE_MS = 3000,         /* an inode's changes are in the database after about this long */
     FLUSH_LOG_BYTES = 128 << 20, /* so much of the log is replayed at most, about */
-    FLUSH_ROWLESS_MOST = 32768,  /* blocks without a row */
-    GARBAGE_BUDGET = 8192,       /* blocks and nodes freed in one commit */
+    FLUSH_CHANGES_MOST = 16384,  /* references that wait to be counted: what a flush costs the loop */
+    GARBAGE_BUDGET = 4096,       /* blocks and nodes freed in one commit */
 };
 
 /* ---- what is dirty ---- */
@@ -55,7 +55,7 @@ static bool log_is_long(const struct data *data)
 
 static bool all_is_due(const struct data *data)
 {
-    return data->rowless_count > FLUSH_ROWLESS_MOST || log_is_long(data);
+    return data->change_count > FLUSH_CHANGES_MOST || log_is_long(data);
 }
 
 bool data_flush_wanted(const struct store *store)
@@ -137,6 +137,7 @@ static enum err end_uses(struct data *data, struct leaf *leaf)
         invariant(block != NULL);
         err = block_unuse(data, block);
     }
+    data->change_count -= leaf->change_count;
     leaf_changes_clear(leaf);
     return err;
 }

@@ -589,7 +589,7 @@ void gc_run(struct data *data)
         if (consider(data, container_of(link, struct segment, gc_link), now))
             return;
     }
-    if (gc->compacted != 0 && data->log.queued_bytes < data->store->options.write_queue_bytes / 4)
+    if (gc->compacted != 0 && is_idle(data))
         compact_on(data);
 }
 

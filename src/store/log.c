@@ -22,6 +22,7 @@ enum {
     COPY_BELOW = 16384,      /* payloads below this many bytes are copied into the entry */
     KICK_BYTES = 256 * 1024, /* so much is worth a job */
     VECTOR_MOST = 256,       /* parts of one disk call */
+    JOB_BYTES = 8 << 20,     /* a job writes about so much, then memory is given back */
     STEP_LEAST = 256 * 1024, /* reserved ahead of the end of a segment */
     STEP_MOST = 16 << 20,    /* ... and at most */
     END_BYTES = RECORD_HEADER_BYTES,
@@ -134,6 +135,7 @@ static enum err write_run(struct log *log, struct list *taken, struct list *done
     struct iovec vector[VECTOR_MOST];
     struct log_file *file = file_find(log, first->segment);
     struct list *link;
+    bool ended = false;
     enum err err;
     int count = 0;
 
@@ -143,13 +145,12 @@ static enum err write_run(struct log *log, struct list *taken, struct list *done
             return err;
         file->is_new = true;
     }
-    for (link = taken->next; link != taken && count + 3 <= VECTOR_MOST; link = link->next) {
+    for (link = taken->next; link != taken && !ended && count + 3 <= VECTOR_MOST; link = link->next) {
         struct log_entry *entry = container_of(link, struct log_entry, link);
 
-        if (entry->segment != first->segment)
-            break;
         count += entry_vector(entry, vector + count);
         end += entry->total;
+        ended = entry->ends_segment;
     }
     err = reserve_ahead(log, file, end);
     if (err != ERR_OK)
@@ -158,7 +159,7 @@ static enum err write_run(struct log *log, struct list *taken, struct list *done
     err = disk_pwritev(file->file, vector, count, first->place);
     if (err != ERR_OK)
         return err;
-    if (link != taken && container_of(link, struct log_entry, link)->segment != first->segment) {
+    if (ended) {
         /* What was reserved behind the last record goes back. Not more than a waste when that fails. */
         enum err ignored = disk_truncate(file->file, end);
         (void)ignored;
@@ -173,8 +174,24 @@ static enum err write_run(struct log *log, struct list *taken, struct list *done
     return ERR_OK;
 }
 
+/* Takes what is pending from the front, about MOST bytes. */
+static void take_pending(struct log *log, size_t most, struct list *taken)
+{
+    size_t bytes = 0;
+
+    pthread_mutex_lock(&log->queue_lock);
+    while (!list_is_empty(&log->pending) && bytes < most) {
+        struct log_entry *entry = list_first(&log->pending, struct log_entry, link);
+
+        bytes += entry->total;
+        list_remove(&entry->link);
+        list_push_back(taken, &entry->link);
+    }
+    pthread_mutex_unlock(&log->queue_lock);
+}
+
 /* With write_lock held. */
-static enum err write_pending(struct log *log)
+static enum err write_pending(struct log *log, size_t most)
 {
     struct list taken, done;
     enum err err = log->error;
@@ -183,9 +200,7 @@ static enum err write_pending(struct log *log)
     list_init(&done);
     if (err != ERR_OK)
         return err;
-    pthread_mutex_lock(&log->queue_lock);
-    list_splice_back(&taken, &log->pending);
-    pthread_mutex_unlock(&log->queue_lock);
+    take_pending(log, most, &taken);
     while (err == ERR_OK && !list_is_empty(&taken))
         err = write_run(log, &taken, &done);
     log->error = err;
@@ -203,7 +218,7 @@ static void write_work(struct data_job *job)
     enum err err;
 
     pthread_mutex_lock(&log->write_lock);
-    err = write_pending(log); /* kept in log->error */
+    err = write_pending(log, JOB_BYTES); /* kept in log->error */
     (void)err;
     pthread_mutex_unlock(&log->write_lock);
 }
@@ -249,7 +264,7 @@ enum err data_sync_work(struct store *store)
     int count, i;
 
     pthread_mutex_lock(&log->write_lock);
-    err = write_pending(log);
+    err = write_pending(log, SIZE_MAX);
     log->synced_position = log->written_position;
     while (err == ERR_OK) {
         bool is_new = false;
@@ -340,7 +355,7 @@ void log_kick(struct data *data)
     if (job_submit(data, &log->job) != ERR_OK)
         return; /* the next sync writes it */
     log->writing = true;
-    log->fresh_bytes = 0;
+    log->fresh_bytes -= log->fresh_bytes < JOB_BYTES ? log->fresh_bytes : JOB_BYTES;
 }
 
 static void push(struct data *data, struct log_entry *entry)
@@ -393,7 +408,7 @@ static enum err begin_next_segment(struct data *data)
     entry = entry_new(&record, NULL, 0);
     if (entry == NULL)
         return ERR_NOMEM;
-    entry->total = END_BYTES;
+    entry->ends_segment = true;
     push(data, entry);
     log->segment++;
     log->place = 0;

@@ -110,6 +110,7 @@ static void end_uses(struct data *data, struct leaf *leaf)
         if (err != ERR_OK)
             err = store__fail(data->store, err, "a block's row can't be deleted");
     }
+    data->change_count -= leaf->change_count;
     leaf_changes_clear(leaf);
 }
 
@@ -374,10 +375,12 @@ enum err file_leaf(struct data_inode *file, uint64_t offset, bool create, struct
 enum err node_replace(struct node *node, uint32_t start, uint32_t length, const struct piece *with)
 {
     uint64_t data_bytes = node->leaf.data_bytes, unwritten_bytes = node->leaf.unwritten_bytes;
+    size_t changes = node->leaf.change_count;
     enum err err = leaf_replace(&node->leaf, start, length, with);
 
     add_sums(node->file, node, node->leaf.data_bytes - data_bytes,
              node->leaf.unwritten_bytes - unwritten_bytes);
+    data_of(node->file)->change_count += node->leaf.change_count - changes;
     node_mark_dirty(node);
     count_memory(data_of(node->file), node);
     return err;

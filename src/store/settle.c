@@ -25,9 +25,10 @@ enum {
     FRESH_JOBS_MOST = 2, /* jobs that hash what was just written */
     FRESH_MOST = 128,    /* blocks that wait for those: they keep their buffers */
     WAITING_MOST = 65536,
-    LOOK_AT_MOST = 64,   /* waiting slots looked at in one go */
-    HASH_LEAST = 4096,   /* shorter blocks are not worth a hash */
-    GROWING_PIECES = 16, /* a block at the end of a file with fewer pieces waits longer: it may grow on */
+    WAITING_URGENT = 49152, /* so many do not wait for idle time */
+    LOOK_AT_MOST = 64,      /* waiting slots looked at in one go */
+    HASH_LEAST = 4096,      /* shorter blocks are not worth a hash */
+    GROWING_PIECES = 16,    /* a block at the end of a file with fewer pieces waits longer: it may grow on */
     GROWING_FACTOR = 8,
     CROWDED_PIECES = 1024, /* a slot with more is rewritten without waiting */
     SLOT_WAITS = 1,        /* slot.flags */
@@ -524,8 +525,7 @@ static void gather(struct data *data)
     size_t most = settle->waiting_count < LOOK_AT_MOST ? settle->waiting_count : LOOK_AT_MOST;
     struct settle_job *job;
 
-    if (most == 0 || settle->gather_jobs > 0 ||
-        data->log.queued_bytes > data->store->options.write_queue_bytes / 4)
+    if (most == 0 || settle->gather_jobs > 0 || (!is_idle(data) && settle->waiting_count < WAITING_URGENT))
         return;
     job = calloc(1, sizeof *job);
     if (job == NULL)
