@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SLOTS = 64, RESULT_CONFIRM = 2 };
+enum { SLOTS = 4, RESULT_CONFIRM = 2 };
 
 /* ---- clients ---- */
 
