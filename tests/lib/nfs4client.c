@@ -20,10 +20,71 @@ const struct nfs4_id nfs4_ones = {.seqid = UINT32_MAX,
                                   .other = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}};
 const struct nfs4_id nfs4_current = {.seqid = 1};
 
+/* ---- the back channel ---- */
+
+static void read_called(struct nfs4c *c, struct reader *arguments)
+{
+    const uint8_t *tag = NULL, *owner = NULL, *session = NULL;
+    uint32_t length = 0, ident, count = 0, opnum = 0, highest, cached, lists;
+
+    assert_true(reader_xdr_opaque(arguments, 1024, &tag, &length) &&
+                reader_be32(arguments, &c->called_minor) && reader_be32(arguments, &ident) &&
+                reader_be32(arguments, &count) && reader_be32(arguments, &opnum));
+    assert_int_equal(count, 2);
+    assert_int_equal(opnum, 11); /* CB_SEQUENCE */
+    assert_true(reader_bytes(arguments, 16, &session) && reader_be32(arguments, &c->called_seqid) &&
+                reader_be32(arguments, &c->called_slot) && reader_be32(arguments, &highest) &&
+                reader_be32(arguments, &cached) && reader_be32(arguments, &lists) &&
+                reader_be32(arguments, &c->called_opnum));
+    assert_memory_equal(session, c->session.id, 16);
+    assert_int_equal(c->called_opnum, 13); /* CB_NOTIFY_LOCK */
+    assert_true(reader_xdr_opaque(arguments, 128, &tag, &length));
+    c->called_handle.length = length;
+    memcpy(c->called_handle.data, tag, length);
+    assert_true(reader_be64(arguments, &c->called_clientid) &&
+                reader_xdr_opaque(arguments, sizeof c->called_owner - 1, &owner, &length));
+    memcpy(c->called_owner, owner, length);
+    c->called_owner[length] = '\0';
+    assert_true(reader_is_done(arguments));
+}
+
+static void on_called(struct rpcclient *rpc, void *data, uint32_t xid, uint32_t program, uint32_t version,
+                      uint32_t procedure, struct reader *arguments)
+{
+    struct nfs4c *c = data;
+    struct writer results;
+
+    assert_int_equal(program, 0x40000000);
+    assert_int_equal(version, 1);
+    assert_int_equal(procedure, 1);
+    read_called(c, arguments);
+    c->called++;
+    if (c->deaf)
+        return;
+    writer_init_growing(&results, 4096);
+    writer_be32(&results, c->sequence_answer != 0 ? c->sequence_answer : c->answer);
+    writer_be32(&results, 0);
+    writer_be32(&results, c->sequence_answer != 0 ? 1 : 2);
+    writer_be32(&results, 11);
+    writer_be32(&results, c->sequence_answer);
+    if (c->sequence_answer == 0) {
+        writer_bytes(&results, c->session.id, 16);
+        writer_be32(&results, c->called_seqid);
+        writer_be32(&results, c->called_slot);
+        writer_zeros(&results, 8);
+        writer_be32(&results, 13);
+        writer_be32(&results, c->answer);
+    }
+    assert_true(rpcclient_reply(rpc, xid, RPCCLIENT_SUCCESS, &results));
+    writer_free(&results);
+}
+
 static void connect_rpc(struct nfs4c *c)
 {
     c->rpc = nfsworld_client(c->world, c->uid, c->uid);
     rpcclient_program(c->rpc, PROGRAM, VERSION);
+    c->rpc->called = on_called;
+    c->rpc->called_data = c;
 }
 
 void nfs4_open(struct nfs4c *c, struct nfsworld *world, uint32_t minor, uint32_t uid, const char *name)
@@ -503,6 +564,7 @@ struct nfs4_create_session_args nfs4_usual_session(const struct nfs4c *c)
 
     return (struct nfs4_create_session_args){.clientid = c->clientid,
                                              .sequence = c->create_sequence,
+                                             .flags = c->wants_back ? 2 : 0,
                                              .fore = fore,
                                              .back = back,
                                              .program = 0x40000000};

@@ -54,6 +54,16 @@ struct nfs4c {
     uint32_t create_sequence; /* 4.1: of the next CREATE_SESSION */
     bool has_session;
     struct nfs4c_session session;
+    /* the back channel */
+    bool wants_back;          /* asks for one with its session */
+    bool deaf;                /* does not answer calls */
+    uint32_t answer;          /* the status of the operation behind CB_SEQUENCE */
+    uint32_t sequence_answer; /* and of that itself */
+    uint32_t called;          /* calls that came */
+    uint32_t called_opnum, called_minor, called_seqid, called_slot;
+    struct nfs4_handle called_handle; /* CB_NOTIFY_LOCK */
+    uint64_t called_clientid;
+    char called_owner[NFS4C_NAME_MAX];
     uint32_t slot;   /* used by nfs4_begin */
     bool cache_this; /* true at first */
     const char *tag;

@@ -8,6 +8,7 @@
  * way, also for the blocking types: the client asks again (RFC 8881 9.6). A holder that was made for a lock
  * which could not be had goes again.
  */
+#include "nfs/v4/nfs4_lock_wait.h"
 #include "nfs/v4/nfs4_operations.h"
 #include "nfs/v4/nfs4_server.h"
 #include "nfs/v4/nfs4_state.h"
@@ -100,49 +101,71 @@ static uint32_t check_lock(const struct nfs4_compound *compound, const struct lo
     return NFS4_OK;
 }
 
-static uint32_t set_range(struct nfs4_compound *compound, const struct lock_args *args,
-                          struct lock_holder *holder, bool is_new)
+/* What is in the way is told already. A blocking request may wait in the queue; its client asks again all the
+ * same.
+ */
+static uint32_t denied(struct nfs4_compound *compound, const struct lock_args *args,
+                       const struct lock_request *request, struct lock_holder *holder, bool is_new)
 {
-    struct lock_request request = {.offset = args->offset,
-                                   .length = args->length,
-                                   .exclusive = is_exclusive(args->type),
-                                   .reclaim = args->reclaim};
-    struct lock_conflict conflict;
-    uint64_t writes = recovery_writes(compound->server->state);
-    enum err err = lock_set(holder, &request, &conflict);
+    enum err err = ERR_NOTSUPP;
 
-    if (err == ERR_OK)
+    if (args->type == READW_LT || args->type == WRITEW_LT)
+        err = nfs4__blocked_wait(compound, holder, is_new, request);
+    if (is_new && err != ERR_WAIT)
+        lock_holder_free(holder);
+    if (err != ERR_DEADLOCK)
+        return NFS4ERR_DENIED;
+    writer_truncate(&compound->call->reply, compound->result_at + 4);
+    return NFS4ERR_DEADLOCK;
+}
+
+static uint32_t set_range(struct nfs4_compound *compound, const struct lock_args *args,
+                          const struct lock_request *request, struct lock_holder *holder, bool is_new)
+{
+    struct lock_conflict conflict;
+    enum err err = lock_set(holder, request, &conflict);
+
+    if (err == ERR_OK) {
+        nfs4__blocked_end(compound->server, lock_holder_owner(holder), lock_holder_file(holder));
         nfs4__stateid_result(compound,
                              is_new ? lock_holder_stateid(holder) : lock_holder_stateid_next(holder));
-    else if (err == ERR_DENIED && !args->reclaim)
+        return NFS4_OK;
+    }
+    if (err == ERR_DENIED && !args->reclaim) {
         encode_denied(compound, &conflict);
-    else if (err == ERR_DENIED)
-        err = ERR_RECLAIM_BAD;
-    nfs4__wait_for_records(compound, writes);
-    if (err == ERR_RECLAIM_BAD && grace_may_reclaim(owner_client(lock_holder_owner(holder))))
-        return NFS4ERR_RECLAIM_CONFLICT;
-    return err == ERR_OK ? NFS4_OK : nfs4__status(compound, err);
+        return denied(compound, args, request, holder, is_new);
+    }
+    if (is_new)
+        lock_holder_free(holder);
+    return err == ERR_DENIED ? NFS4ERR_RECLAIM_CONFLICT : nfs4__status(compound, err);
 }
 
 /* The lock owner's holder on the open's file. */
 static uint32_t lock_as(struct nfs4_compound *compound, const struct lock_args *args, struct open *open,
                         struct owner *owner)
 {
-    struct lock_holder *holder = lock_holder_find(open_file(open), owner);
-    bool is_new = holder == NULL;
+    struct lock_request request = {.offset = args->offset,
+                                   .length = args->length,
+                                   .exclusive = is_exclusive(args->type),
+                                   .reclaim = args->reclaim};
+    uint64_t writes = recovery_writes(compound->server->state);
     uint32_t status = check_lock(compound, args, open);
+    struct lock_holder *holder;
+    bool is_new;
     enum err err;
 
     if (status != NFS4_OK)
         return status;
+    nfs4__blocked_settle(compound->server, owner, open_file(open), &request);
+    holder = lock_holder_find(open_file(open), owner);
+    is_new = holder == NULL;
     if (is_new) {
         err = lock_holder_get(open_file(open), owner, open, LOCK_POSIX, &holder);
         if (err != ERR_OK)
             return nfs4__status(compound, err);
     }
-    status = set_range(compound, args, holder, is_new);
-    if (status != NFS4_OK && is_new)
-        lock_holder_free(holder);
+    status = set_range(compound, args, &request, holder, is_new);
+    nfs4__wait_for_records(compound, writes);
     return status;
 }
 
@@ -272,6 +295,8 @@ uint32_t nfs4__locku(struct nfs4_compound *compound)
     status = check_range(args);
     if (status != NFS4_OK)
         return nfs4__sequence_end(compound, &sequence, status);
+    nfs4__blocked_settle(compound->server, lock_holder_owner(object.holder), lock_holder_file(object.holder),
+                         NULL);
     err = lock_unset(object.holder, args->offset, args->length);
     if (err == ERR_OK)
         nfs4__stateid_result(compound, lock_holder_stateid_next(object.holder));

@@ -10,6 +10,7 @@
  * A failure before the state room's part leaves nothing behind but a file that was made: as an open(2) that
  * fails after its creation does.
  */
+#include "nfs/v4/nfs4_callback.h"
 #include "nfs/v4/nfs4_open_priv.h"
 #include "nfs/v4/nfs4_operations.h"
 #include "nfs/v4/nfs4_server.h"
@@ -20,6 +21,7 @@ enum {
     OPEN_CREATE = 1,
     RESULT_CONFIRM = 2,
     RESULT_LOCKTYPE_POSIX = 4,
+    RESULT_MAY_NOTIFY_LOCK = 32,
     DELEGATE_NONE = 0,
     DELEGATE_NONE_EXT = 3,
     WHY_NOT_WANTED = 0,
@@ -291,6 +293,8 @@ static void encode_result(struct nfs4_compound *compound, const struct nfs4_open
 
     if (compound->minor == 0 && !owner_is_confirmed(open->opener))
         flags |= RESULT_CONFIRM;
+    if (compound->minor > 0 && nfs4__callback_is_possible(open->client))
+        flags |= RESULT_MAY_NOTIFY_LOCK;
     nfs4__stateid_result(compound, stateid);
     nfs4__encode_change_info(reply, true, open->change_before, open->change_after);
     writer_be32(reply, flags);

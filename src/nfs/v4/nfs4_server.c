@@ -2,6 +2,7 @@
  * nfs4_server.c - the NFSv4 program and what it keeps between compounds.
  */
 #include "nfs/v4/nfs4_server.h"
+#include "nfs/v4/nfs4_lock_wait.h"
 #include "dittofs/clock.h"
 #include "dittofs/random.h"
 #include "dittofs/state.h"
@@ -93,6 +94,9 @@ enum err nfs4__server_open(struct nfs_server *nfs, struct state *state, const st
     identity_init(server, options->server_id);
     random_bytes(&server->digest_key, sizeof server->digest_key);
     hashtable_init(&server->connections);
+    hashtable_init(&server->blocked);
+    list_init(&server->waiting);
+    list_init(&server->reserved);
     list_init(&server->compounds);
     program_init(server);
     *server_r = server;
@@ -107,6 +111,7 @@ void nfs4__server_close(struct nfs4_server **server)
     if (given == NULL)
         return;
     invariant(list_is_empty(&given->compounds));
+    nfs4__blocked_close(given);
     nfs4__connections_forget(given);
     while (given->free_compounds != NULL) {
         struct nfs4_compound *compound = given->free_compounds;

@@ -29,8 +29,11 @@ struct nfs4_server {
     char identity[NFS4_IDENTITY_MAX + 1]; /* 4.1: server owner and scope */
     struct siphash_key digest_key;        /* of requests, to know retries by */
     struct hashtable connections;         /* that carry sessions (nfs4_session.c) */
-    char id_domain[256];                  /* of owner@domain strings; empty: numeric only */
-    uint64_t read_bytes_most;             /* of buffers that READs in flight wait with */
+    struct hashtable blocked;             /* struct nfs4_blocked (nfs4_lock_wait.c) */
+    struct list waiting, reserved;
+    struct loop_timer blocked_timer;
+    char id_domain[256];      /* of owner@domain strings; empty: numeric only */
+    uint64_t read_bytes_most; /* of buffers that READs in flight wait with */
     uint64_t read_bytes_now;
     struct list compounds; /* under way */
     struct nfs4_compound *free_compounds;

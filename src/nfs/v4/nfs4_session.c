@@ -225,6 +225,8 @@ static uint32_t negotiate(struct create_session_args *args)
     back->requests_max = least(back->requests_max, BACK_SLOTS_MAX);
     /* Neither a reply cache that outlives us nor RDMA. */
     args->flags &= FLAG_CONN_BACK_CHAN;
+    if (back->requests_max == 0)
+        args->flags = 0;
     return NFS4_OK;
 }
 
@@ -234,13 +236,14 @@ static void session_gone(struct session *session, void *user)
     free(user);
 }
 
-static struct nfs4_session *session_user_new(const struct create_session_args *args)
+static struct nfs4_session *session_user_new(const struct create_session_args *args, uint32_t minor)
 {
     struct nfs4_session *user = malloc(sizeof *user);
 
     if (user == NULL)
         return NULL;
     *user = args->session;
+    user->minor = minor;
     user->request_max = args->fore.request_max;
     user->reply_max = args->fore.reply_max;
     user->reply_cached_max = args->fore.reply_cached_max;
@@ -261,7 +264,7 @@ static enum err make_session(struct nfs4_compound *compound, struct client *clie
                                 .gone = session_gone};
     enum err err;
 
-    spec.user = session_user_new(args);
+    spec.user = session_user_new(args, compound->minor);
     if (spec.user == NULL)
         return ERR_NOMEM;
     err = session_new(client, &spec, session_r);

@@ -121,6 +121,7 @@ uint32_t nfs4__sequence_end(struct nfs4_compound *compound, struct nfs4_sequence
 struct nfs4_session {
     uint32_t request_max, reply_max, reply_cached_max, operations_max; /* of the fore channel */
     uint32_t back_request_max, back_reply_max, back_operations_max;
+    uint32_t minor;
     uint32_t callback_program;
     uint32_t callback_flavor; /* enum onc_flavor: ONC_AUTH_NONE or ONC_AUTH_SYS, with the rest */
     uint32_t callback_uid, callback_gid;
