@@ -75,12 +75,11 @@ static const struct deny_case deny_cases[] = {
 };
 
 /* The file's size is 11 before each case, so a truncation that was done is seen. */
-static void run_deny_case(const struct deny_case *row)
+static void run_deny_case(const struct deny_case *row, struct wire4_owner *owner)
 {
-    struct wire4_owner owner = wire4_owner("denier");
     struct nfs3_handle file = as_nfs3(&world.objects[N4_FILE]);
     struct wire4_stateid stateid =
-        wire4_open_at(world.user, &owner, &world.top, "file", row->access, row->deny, WIRE4_NOCREATE, NULL);
+        wire4_open_at(world.user, owner, &world.top, "file", row->access, row->deny, WIRE4_NOCREATE, NULL);
 
     assert_int_equal(nfs3_read_status(&file), row->read);
     assert_int_equal(nfs3_write_status(&file), row->write);
@@ -98,7 +97,7 @@ static void run_deny_case(const struct deny_case *row)
 
     wire4_begin(world.user);
     wire4_putfh(world.user, &world.objects[N4_FILE]);
-    wire4_close_file(world.user, &owner, &stateid);
+    wire4_close_file(world.user, owner, &stateid);
     assert_int_equal(wire4_send(world.user), NFS4_OK);
     assert_int_equal(nfs3_read_status(&file), NFS3_OK);
     assert_int_equal(nfs3_write_status(&file), NFS3_OK);
@@ -107,9 +106,11 @@ static void run_deny_case(const struct deny_case *row)
 
 static void deny_modes_hold_for_nfs3(void **state)
 {
+    struct wire4_owner owner = wire4_owner("denier"); /* in 4.0 its sequence goes on */
+
     (void)state;
     for (size_t i = 0; i < sizeof deny_cases / sizeof *deny_cases; i++)
-        run_deny_case(&deny_cases[i]);
+        run_deny_case(&deny_cases[i], &owner);
 }
 
 static void both_see_the_same_at_once(void **state)
