@@ -1,0 +1,143 @@
+/*
+ * smb2_lock.c - LOCK (MS-SMB2 2.2.26, 3.3.5.14): byte ranges by the rules LOCK_EXACT of lock.h.
+ *
+ * All elements unlock, or all lock. A lock that may wait stands alone: STATUS_PENDING goes out, and the reply
+ * when it is granted, cancelled, or its open closed. When one of several can't be had, those before it are
+ * given back.
+ */
+#include "smb/smb2_priv.h"
+
+enum { FLAG_SHARED = 1, FLAG_EXCLUSIVE = 2, FLAG_UNLOCK = 4, FLAG_FAIL = 0x10, LOCKS_MAX = 256 };
+#define STATUS_INVALID_LOCK_RANGE UINT32_C(0xC00001A1)
+
+struct element {
+    uint64_t offset, length;
+    uint32_t flags;
+};
+
+static bool decode_element(struct reader *reader, struct element *element)
+{
+    return reader_le64(reader, &element->offset) && reader_le64(reader, &element->length) &&
+           reader_le32(reader, &element->flags) && reader_skip(reader, 4);
+}
+
+static bool is_good(const struct element *element)
+{
+    switch (element->flags) {
+    case FLAG_SHARED:
+    case FLAG_EXCLUSIVE:
+    case FLAG_SHARED | FLAG_FAIL:
+    case FLAG_EXCLUSIVE | FLAG_FAIL:
+    case FLAG_UNLOCK:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static uint32_t status_of(enum err err)
+{
+    return err == ERR_INVAL ? STATUS_INVALID_LOCK_RANGE : smb2__status(err);
+}
+
+static uint32_t reply(struct smb2_request *request)
+{
+    writer_le16(smb2_reply(request), 4);
+    writer_le16(smb2_reply(request), 0);
+    return STATUS_SUCCESS;
+}
+
+static void on_granted(struct lock_waiter *waiter, enum err err)
+{
+    struct smb2_request *request = container_of(waiter, struct smb2_request, lock);
+
+    /* An open that was closed under a waiting lock (MS-SMB2 3.3.4.8). */
+    if (err == ERR_CANCELLED)
+        smb2__request_done(request, STATUS_RANGE_NOT_LOCKED);
+    else
+        smb2__request_done(request, err == ERR_OK ? reply(request) : status_of(err));
+}
+
+static void cancel_wait(struct smb2_request *request)
+{
+    if (lock_wait_cancel(&request->lock))
+        smb2__request_done(request, STATUS_CANCELLED);
+    else
+        smb2__request_done(request, reply(request));
+}
+
+static uint32_t lock_one(struct smb2_request *request, struct lock_holder *holder,
+                         const struct element *element, bool alone)
+{
+    struct lock_request wanted = {.offset = element->offset,
+                                  .length = element->length,
+                                  .exclusive = (element->flags & FLAG_EXCLUSIVE) != 0};
+    enum err err;
+
+    if (element->flags & FLAG_FAIL)
+        return status_of(lock_set(holder, &wanted, NULL));
+    if (!alone)
+        return STATUS_INVALID_PARAMETER;
+    request->lock = (struct lock_waiter){.done = on_granted};
+    err = lock_wait(holder, &wanted, &request->lock, NULL);
+    if (err != ERR_WAIT)
+        return status_of(err);
+    request->cancel = cancel_wait;
+    smb2__request_pending(request);
+    return SMB2_WAIT;
+}
+
+/* The elements one behind the other; those locked before one that fails are given back. */
+static uint32_t run_elements(struct smb2_request *request, struct lock_holder *holder, struct reader elements,
+                             uint16_t count)
+{
+    struct reader all = elements;
+    struct element element;
+    bool unlocks = false;
+    uint32_t status = STATUS_SUCCESS;
+    unsigned done = 0;
+
+    while (done < count && status == STATUS_SUCCESS) {
+        if (!decode_element(&elements, &element) || !is_good(&element))
+            status = STATUS_INVALID_PARAMETER;
+        else if (done == 0)
+            unlocks = element.flags == FLAG_UNLOCK;
+        if (status == STATUS_SUCCESS && unlocks != (element.flags == FLAG_UNLOCK))
+            status = STATUS_INVALID_PARAMETER;
+        if (status == STATUS_SUCCESS)
+            status = unlocks ? status_of(lock_unset(holder, element.offset, element.length))
+                             : lock_one(request, holder, &element, count == 1);
+        if (status == STATUS_SUCCESS)
+            done++;
+    }
+    if (status == STATUS_SUCCESS || status == SMB2_WAIT || unlocks)
+        return status;
+    for (unsigned i = 0; i < done; i++) {
+        if (!decode_element(&all, &element) || lock_unset(holder, element.offset, element.length) != ERR_OK)
+            break;
+    }
+    return status;
+}
+
+uint32_t smb2__lock(struct smb2_request *request)
+{
+    struct smb2_open *open = request->open;
+    struct reader *reader = &request->body;
+    struct lock_holder *holder;
+    uint16_t count;
+    uint32_t status;
+    enum err err;
+
+    if (!reader_skip(reader, 2) || !reader_le16(reader, &count) || !reader_skip(reader, 4 + 16) ||
+        count == 0 || count > LOCKS_MAX || (size_t)count * 24 > reader->left)
+        return STATUS_INVALID_PARAMETER;
+    if (open->is_directory)
+        return STATUS_INVALID_PARAMETER;
+    if (!(open->access & (SMB2_ACCESS_READ_DATA | SMB2_ACCESS_WRITE_DATA)))
+        return STATUS_ACCESS_DENIED;
+    err = lock_holder_get(open->file, open->owner, open->share, LOCK_EXACT, &holder);
+    if (err != ERR_OK)
+        return smb2__status(err);
+    status = run_elements(request, holder, *reader, count);
+    return status == STATUS_SUCCESS ? reply(request) : status;
+}

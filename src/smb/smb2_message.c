@@ -1,0 +1,651 @@
+/*
+ * smb2_message.c - the life of a message.
+ *
+ * The happy path: a frame comes as a buffer; an encrypted one is decrypted in place. Its requests run one
+ * behind the other: header read, length and NextCommand checked, credits taken, signature checked, session,
+ * tree and file found, `run`. A reply is a header and what `run` wrote. When the last has ended, the replies
+ * are signed each, or encrypted together, and sent.
+ *
+ * A request that waits suspends its message; smb2__request_done goes on. With STATUS_PENDING the interim
+ * reply goes alone, and the final one has SMB2_FLAGS_ASYNC_COMMAND.
+ *
+ * What a peer may not do ends the connection (returns false): broken headers and chains, ids outside of the
+ * window, what can't be decrypted. What it may ask but not get is answered with a status.
+ */
+#include "smb/smb2_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEADER_STRUCTURE_SIZE = 64, ID_SMB2 = 0x424d53fe, ID_TRANSFORM = 0x424d53fd, ID_SMB1 = 0x424d53ff };
+enum {
+    AT_STATUS = 8,
+    AT_CREDITS = 14,
+    AT_FLAGS = 16,
+    AT_NEXT = 20,
+    AT_ASYNC = 32,
+    AT_TREE = 36,
+    AT_SESSION = 40
+};
+enum { SEVERITY_ERROR = 3, ERROR_BODY_SIZE = 9, FIRST_RELATED = UINT8_MAX };
+
+bool smb2__header_read(struct reader *reader, struct smb2_header *header_r)
+{
+    struct smb2_header header = {.tree_id = 0};
+    uint32_t id, status;
+    uint16_t size;
+    uint64_t mixed;
+
+    if (!reader_le32(reader, &id) || id != (uint32_t)ID_SMB2 || !reader_le16(reader, &size) ||
+        size != HEADER_STRUCTURE_SIZE || !reader_le16(reader, &header.credit_charge) ||
+        !reader_le32(reader, &status) || !reader_le16(reader, &header.command) ||
+        !reader_le16(reader, &header.credits) || !reader_le32(reader, &header.flags) ||
+        !reader_le32(reader, &header.next) || !reader_le64(reader, &header.message_id) ||
+        !reader_le64(reader, &mixed) || !reader_le64(reader, &header.session_id) ||
+        !reader_skip(reader, SMB2_SIGNATURE_SIZE))
+        return false;
+    if (header.flags & SMB2_FLAG_ASYNC)
+        header.async_id = mixed;
+    else
+        header.tree_id = (uint32_t)(mixed >> 32);
+    *header_r = header;
+    return true;
+}
+
+bool smb2__request_part(const struct smb2_request *request, uint32_t offset, uint32_t length,
+                        struct reader *part_r)
+{
+    if (offset > request->length || length > request->length - offset)
+        return false;
+    *part_r = reader_of(request->data + offset, length);
+    return true;
+}
+
+/* ---- replies ---- */
+
+static void write_header(struct smb2_request *request)
+{
+    struct writer *writer = smb2_reply(request);
+    const struct smb2_header *header = &request->header;
+    uint32_t flags = SMB2_FLAG_RESPONSE | (header->flags & SMB2_FLAG_RELATED);
+
+    request->reply_at = writer->length;
+    writer_le32(writer, (uint32_t)ID_SMB2);
+    writer_le16(writer, HEADER_STRUCTURE_SIZE);
+    writer_le16(writer, header->credit_charge);
+    writer_le32(writer, STATUS_SUCCESS);
+    writer_le16(writer, header->command);
+    writer_le16(writer, request->granted);
+    writer_le32(writer, flags);
+    writer_le32(writer, 0);
+    writer_le64(writer, header->message_id);
+    writer_le32(writer, 0xfeff);
+    writer_le32(writer, header->tree_id);
+    writer_le64(writer, header->session_id);
+    writer_zeros(writer, SMB2_SIGNATURE_SIZE);
+}
+
+/* MS-SMB2 2.2.2, without the contexts that only symbolic links and small buffers have. */
+static void write_error(struct writer *writer)
+{
+    writer_le16(writer, ERROR_BODY_SIZE);
+    writer_le16(writer, 0);
+    writer_le32(writer, 0);
+    writer_u8(writer, 0);
+}
+
+static bool has_body(uint32_t status)
+{
+    return status == STATUS_SUCCESS || status == STATUS_BUFFER_OVERFLOW ||
+           status == STATUS_MORE_PROCESSING_REQUIRED;
+}
+
+static void set_flag(struct writer *writer, size_t reply_at, uint32_t flag)
+{
+    writer->data[reply_at + AT_FLAGS] |= (uint8_t)flag;
+}
+
+/* Signs the reply from REPLY_AT to the end of what is written. */
+static bool sign_reply(struct writer *writer, size_t reply_at, struct smb2_session *session)
+{
+    struct smb2_part part = {.data = writer->data + reply_at, .length = writer->length - reply_at};
+    struct smb2_engine *engine = smb2_engine_take(session->signing);
+    uint8_t signature[SMB2_SIGNATURE_SIZE];
+    enum err err;
+
+    if (engine == NULL)
+        return false;
+    set_flag(writer, reply_at, SMB2_FLAG_SIGNED);
+    err = smb2_sign(engine, &part, 1, signature);
+    smb2_engine_give(&engine);
+    if (err == ERR_OK)
+        memcpy(writer->data + reply_at + SMB2_SIGNATURE_OFFSET, signature, sizeof signature);
+    return err == ERR_OK;
+}
+
+static bool send_encrypted(struct smb2_conn *conn, struct smb2_session *session, const struct writer *writer)
+{
+    struct smb2_part part = {.data = writer->data, .length = writer->length};
+    size_t length = SMB2_TRANSFORM_SIZE + writer->length;
+    struct buf *buf = buf_new(SMB2_FRAME_HEAD + length);
+    struct smb2_engine *engine = smb2_engine_take(session->encrypt);
+    uint8_t nonce[SMB2_NONCE_SIZE];
+    enum err err = buf == NULL || engine == NULL ? ERR_NOMEM : smb2_key_nonce(session->encrypt, nonce);
+
+    if (err == ERR_OK)
+        err = smb2_encrypt(engine, session->id, nonce, &part, 1, buf->data + SMB2_FRAME_HEAD);
+    smb2_engine_give(&engine);
+    if (err == ERR_OK) {
+        struct writer head;
+
+        writer_init(&head, buf->data, SMB2_FRAME_HEAD);
+        writer_be32(&head, (uint32_t)length);
+        net_conn_send(conn->net,
+                      &(struct bufpart){.buf = buf, .data = buf->data, .length = SMB2_FRAME_HEAD + length},
+                      1);
+    }
+    buf_unref(&buf);
+    return err == ERR_OK;
+}
+
+static void send_plain(struct smb2_conn *conn, const struct writer *writer)
+{
+    uint8_t head[SMB2_FRAME_HEAD];
+    struct writer frame;
+    struct bufpart parts[2] = {{.data = head, .length = sizeof head},
+                               {.data = writer->data, .length = writer->length}};
+
+    writer_init(&frame, head, sizeof head);
+    writer_be32(&frame, (uint32_t)writer->length);
+    net_conn_send(conn->net, parts, 2);
+}
+
+static void send_replies(struct smb2_message *message, const struct writer *writer)
+{
+    struct smb2_conn *conn = message->conn;
+
+    if (conn == NULL || conn->net == NULL || conn->closing || writer->length == 0)
+        return;
+    if (writer->failed)
+        smb2__conn_close(conn, false);
+    else if (message->encrypted_by == NULL)
+        send_plain(conn, writer);
+    else if (!send_encrypted(conn, message->encrypted_by, writer))
+        smb2__conn_close(conn, false);
+}
+
+/* Seals the last reply of the compound, with padding when another one will follow it (MS-SMB2 3.3.4.1.3). */
+static void seal_last(struct smb2_message *message, bool another)
+{
+    struct smb2_request *request = &message->request;
+    struct writer *writer = &message->replies;
+
+    if (writer->failed || !message->any_reply)
+        return;
+    if (another) {
+        while ((writer->length - request->reply_at) % 8 != 0 && !writer->failed)
+            writer_u8(writer, 0);
+        writer_patch_le32(writer, request->reply_at + AT_NEXT,
+                          (uint32_t)(writer->length - request->reply_at));
+    }
+    if (writer->failed)
+        return;
+    if (request->signs && !message->encrypted && request->session != NULL &&
+        request->session->signing != NULL && !sign_reply(writer, request->reply_at, request->session))
+        writer->failed = true;
+}
+
+static void update_preauth(const struct smb2_request *request, uint8_t hash[SMB2_PREAUTH_SIZE])
+{
+    const struct writer *writer = &request->message->replies;
+    struct smb2_part part = {.data = writer->data + request->reply_at,
+                             .length = writer->length - request->reply_at};
+
+    /* Without memory for it the signatures that follow can't be right: the logon fails by itself. */
+    if (smb2_preauth_update(hash, &part, 1) != ERR_OK)
+        request->message->replies.failed = true;
+}
+
+/* MS-SMB2 3.3.5.4, 3.3.5.5: hashes go over what is sent, as it is sent. */
+static void hash_reply(struct smb2_request *request, uint32_t status)
+{
+    struct smb2_conn *conn = request->message->conn;
+
+    if (conn == NULL || conn->dialect != 0x0311)
+        return;
+    if (request->header.command == SMB2_NEGOTIATE && status == STATUS_SUCCESS)
+        update_preauth(request, conn->preauth);
+    else if (request->header.command == SMB2_SESSION_SETUP && status == STATUS_MORE_PROCESSING_REQUIRED &&
+             request->session != NULL)
+        update_preauth(request, request->session->preauth);
+}
+
+static void finish_reply(struct smb2_request *request, uint32_t status)
+{
+    struct smb2_message *message = request->message;
+    struct writer *writer = &message->replies;
+
+    if (!has_body(status)) {
+        writer_truncate(writer, request->reply_at + SMB2_HEADER_SIZE);
+        write_error(writer);
+    }
+    if (writer->failed) {
+        /* What did not fit, or found no memory. */
+        writer_truncate(writer, request->reply_at + SMB2_HEADER_SIZE);
+        write_error(writer);
+        status = STATUS_INSUFFICIENT_RESOURCES;
+    }
+    message->any_reply = !writer->failed;
+    if (writer->failed)
+        return;
+    writer_patch_le32(writer, request->reply_at + AT_STATUS, status);
+    writer_patch_le32(writer, request->reply_at + AT_TREE, request->header.tree_id);
+    writer_patch_le32(writer, request->reply_at + AT_SESSION, (uint32_t)request->header.session_id);
+    writer_patch_le32(writer, request->reply_at + AT_SESSION + 4,
+                      (uint32_t)(request->header.session_id >> 32));
+    if (request->async_id != 0) {
+        set_flag(writer, request->reply_at, SMB2_FLAG_ASYNC);
+        writer_patch_le32(writer, request->reply_at + AT_ASYNC, (uint32_t)request->async_id);
+        writer_patch_le32(writer, request->reply_at + AT_ASYNC + 4, (uint32_t)(request->async_id >> 32));
+        writer_patch_le16(writer, request->reply_at + AT_CREDITS, 0);
+    }
+    hash_reply(request, status);
+}
+
+void smb2__request_pending(struct smb2_request *request)
+{
+    struct smb2_message *message = request->message;
+    struct smb2_conn *conn = message->conn;
+    struct writer interim;
+    size_t at = request->reply_at;
+
+    if (conn == NULL || request->async_id != 0)
+        return;
+    request->async_id = conn->next_async++;
+    writer_init_growing(&interim, SMB2_HEADER_SIZE + 64);
+    writer_bytes(&interim, message->replies.data + at, SMB2_HEADER_SIZE);
+    write_error(&interim);
+    if (!interim.failed) {
+        writer_patch_le32(&interim, AT_STATUS, STATUS_PENDING);
+        set_flag(&interim, 0, SMB2_FLAG_ASYNC);
+        writer_patch_le32(&interim, AT_ASYNC, (uint32_t)request->async_id);
+        writer_patch_le32(&interim, AT_ASYNC + 4, (uint32_t)(request->async_id >> 32));
+        if (request->signs && !message->encrypted && request->session != NULL &&
+            !sign_reply(&interim, 0, request->session))
+            interim.failed = true;
+    }
+    send_replies(message, &interim);
+    writer_free(&interim);
+}
+
+/* ---- checks before a request runs ---- */
+
+static bool verify(struct smb2_request *request)
+{
+    struct smb2_part part = {.data = request->data, .length = request->length};
+    struct smb2_engine *engine = smb2_engine_take(request->session->signing);
+    bool good = engine != NULL && smb2_verify(engine, &part, 1);
+
+    smb2_engine_give(&engine);
+    return good;
+}
+
+/* MS-SMB2 3.3.5.2.4, 3.3.5.2.9: a session that is valid takes what is encrypted by it or signed. */
+static uint32_t check_protection(struct smb2_request *request)
+{
+    struct smb2_session *session = request->session;
+
+    if (request->message->encrypted)
+        return session == request->message->encrypted_by ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
+    if (session->encrypts && request->header.command != SMB2_SESSION_SETUP)
+        return STATUS_ACCESS_DENIED;
+    if (session->signing == NULL)
+        return (request->row->needs & SMB2_WITHOUT_SIGNATURE) ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
+    if (!(request->header.flags & SMB2_FLAG_SIGNED) || !verify(request))
+        return STATUS_ACCESS_DENIED;
+    request->signs = true;
+    return STATUS_SUCCESS;
+}
+
+static uint32_t find_session(struct smb2_request *request)
+{
+    struct smb2_message *message = request->message;
+
+    request->session = smb2__session_find(message->conn, request->header.session_id);
+    if (request->session == NULL)
+        return (request->row->needs & SMB2_NEEDS_SESSION) ? STATUS_USER_SESSION_DELETED : STATUS_SUCCESS;
+    request->session->references++;
+    if ((request->row->needs & SMB2_NEEDS_SESSION) && !request->session->valid)
+        return STATUS_USER_SESSION_DELETED;
+    return check_protection(request);
+}
+
+static uint32_t find_tree(struct smb2_request *request)
+{
+    if (!(request->row->needs & SMB2_NEEDS_TREE))
+        return STATUS_SUCCESS;
+    request->tree = smb2__tree_find(request->session, request->header.tree_id);
+    if (request->tree == NULL)
+        return STATUS_NETWORK_NAME_DELETED;
+    request->tree->references++;
+    if (request->tree->is_ipc && (request->row->needs & SMB2_NEEDS_DISK))
+        return STATUS_INVALID_DEVICE_REQUEST;
+    return STATUS_SUCCESS;
+}
+
+static uint32_t find_open(struct smb2_request *request)
+{
+    struct smb2_message *message = request->message;
+    struct reader reader = request->body;
+    uint64_t persistent, volatile_id;
+
+    if (!(request->row->needs & SMB2_NEEDS_FILE))
+        return STATUS_SUCCESS;
+    if (!reader_skip(&reader, request->row->file_at) || !reader_le64(&reader, &persistent) ||
+        !reader_le64(&reader, &volatile_id))
+        return STATUS_INVALID_PARAMETER;
+    /* MS-SMB2 3.3.5.2.7.2: all ones mean the file of the request before. */
+    if ((request->header.flags & SMB2_FLAG_RELATED) && persistent == UINT64_MAX &&
+        volatile_id == UINT64_MAX) {
+        if (message->related_status != STATUS_SUCCESS)
+            return message->related_status;
+        if (!message->has_file)
+            return STATUS_INVALID_PARAMETER;
+        persistent = message->persistent_id;
+        volatile_id = message->volatile_id;
+    }
+    request->open = smb2__open_find(request->session, persistent, volatile_id);
+    if (request->open == NULL || request->open->tree != request->tree) {
+        request->open = NULL;
+        return STATUS_FILE_CLOSED;
+    }
+    request->open->references++;
+    message->persistent_id = persistent;
+    message->volatile_id = volatile_id;
+    message->has_file = true;
+    message->related_status = STATUS_SUCCESS;
+    return STATUS_SUCCESS;
+}
+
+static uint32_t check_size(struct smb2_request *request)
+{
+    struct reader reader = request->body;
+    uint16_t size;
+
+    if (!reader_le16(&reader, &size) || size != request->row->structure_size)
+        return STATUS_INVALID_PARAMETER;
+    /* The odd byte stands for what follows, if anything does (MS-SMB2 2.2). */
+    return reader.left + 2 >= (size & ~1U) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
+}
+
+static uint32_t begin_request(struct smb2_request *request)
+{
+    struct smb2_message *message = request->message;
+    uint32_t status;
+
+    if (message->conn->state != SMB2_CONN_NEGOTIATED && request->header.command != SMB2_NEGOTIATE)
+        return STATUS_INVALID_PARAMETER;
+    if (request->row->structure_size == 0)
+        request->row = &smb2__commands[SMB2_CHANGE_NOTIFY];
+    status = find_session(request);
+    if (status != STATUS_SUCCESS)
+        return status;
+    message->session_id = request->header.session_id;
+    if (request->row->structure_size == 0)
+        return STATUS_NOT_SUPPORTED;
+    status = check_size(request);
+    if (status == STATUS_SUCCESS)
+        status = find_tree(request);
+    if (status == STATUS_SUCCESS) {
+        message->tree_id = request->header.tree_id;
+        status = find_open(request);
+    }
+    return status == STATUS_SUCCESS ? request->row->run(request) : status;
+}
+
+/* ---- one behind the other ---- */
+
+static void clear_request(struct smb2_request *request)
+{
+    smb2__open_unref(&request->open);
+    smb2__tree_unref(&request->tree);
+    smb2__session_unref(&request->session);
+    buf_unref(&request->payload);
+}
+
+static void message_free(struct smb2_message *message)
+{
+    struct smb_server *server = message->server;
+    struct smb2_conn *conn = message->conn;
+
+    clear_request(&message->request);
+    smb2__session_unref(&message->encrypted_by);
+    writer_free(&message->replies);
+    list_remove(&message->link);
+    if (conn != NULL) {
+        conn->message_count--;
+        conn->message_bytes -= message->length;
+        smb2__conn_ready(conn);
+    }
+    buf_unref(&message->buf);
+    free(message);
+    server->message_count--;
+    smb2__server_check_stopped(server);
+}
+
+/* The next request of the message into REQUEST. False: the chain is broken. */
+static bool cut_request(struct smb2_message *message, struct smb2_request *request)
+{
+    struct reader reader = reader_of(message->data + message->next_at, message->length - message->next_at);
+
+    request->data = reader.at;
+    request->length = reader.left;
+    if (!smb2__header_read(&reader, &request->header))
+        return false;
+    if (request->header.next != 0) {
+        if (request->header.next % 8 != 0 || request->header.next < SMB2_HEADER_SIZE + 2 ||
+            request->header.next > request->length - SMB2_HEADER_SIZE)
+            return false;
+        request->length = request->header.next;
+        message->next_at += request->header.next;
+    } else {
+        message->next_at = message->length;
+    }
+    request->body = reader_of(request->data + SMB2_HEADER_SIZE, request->length - SMB2_HEADER_SIZE);
+    if (request->header.flags & SMB2_FLAG_RELATED) {
+        request->header.session_id = message->session_id;
+        request->header.tree_id = message->tree_id;
+    }
+    return request->header.command < SMB2_COMMANDS && !(request->header.flags & SMB2_FLAG_RESPONSE) &&
+           ++message->count <= SMB2_COMPOUND_MAX;
+}
+
+static bool take_credits(struct smb2_conn *conn, struct smb2_request *request)
+{
+    uint16_t charge = conn->dialect > 0x0202 ? request->header.credit_charge : 1;
+
+    if (!smb2__window_take(&conn->window, request->header.message_id, charge))
+        return false;
+    request->granted = smb2__window_grant(&conn->window, request->header.credits);
+    return true;
+}
+
+/* Runs requests until one waits or none is left. False: the connection must end. */
+static bool run_requests(struct smb2_message *message)
+{
+    struct smb2_request *request = &message->request;
+
+    while (message->next_at < message->length && message->conn != NULL) {
+        uint32_t status;
+
+        seal_last(message, true);
+        clear_request(request);
+        memset(request, 0, sizeof *request);
+        request->message = message;
+        if (!cut_request(message, request))
+            return false;
+        request->row = &smb2__commands[request->header.command];
+        /* MS-SMB2 3.3.5.2.7.2: the first can't be related to anything. */
+        if (request->header.command == SMB2_CANCEL) {
+            smb2__message_cancel(message->conn, &request->header);
+            message->any_reply = false;
+            continue;
+        }
+        if (!take_credits(message->conn, request))
+            return false;
+        write_header(request);
+        if (message->replies.failed)
+            return false;
+        message->running = true;
+        status = message->count == 1 && (request->header.flags & SMB2_FLAG_RELATED) ? STATUS_INVALID_PARAMETER
+                                                                                    : begin_request(request);
+        message->running = false;
+        if (status == SMB2_WAIT) {
+            request->waiting = true;
+            return true;
+        }
+        finish_reply(request, status);
+        if (request->header.command == SMB2_CREATE)
+            message->related_status = status;
+    }
+    return true;
+}
+
+/* True: the message is still there, waiting. */
+static void go_on(struct smb2_message *message, bool *broken_r)
+{
+    *broken_r = message->conn != NULL && !run_requests(message);
+    if (!*broken_r && message->request.waiting)
+        return;
+    if (!*broken_r) {
+        seal_last(message, false);
+        send_replies(message, &message->replies);
+    }
+    message_free(message);
+}
+
+void smb2__request_done(struct smb2_request *request, uint32_t status)
+{
+    struct smb2_message *message = request->message;
+    struct smb2_conn *conn = message->conn;
+    bool broken;
+
+    invariant(request->waiting && !message->running);
+    request->waiting = false;
+    request->cancel = NULL;
+    if (conn == NULL) {
+        message_free(message);
+        return;
+    }
+    finish_reply(request, status);
+    if (request->header.command == SMB2_CREATE)
+        message->related_status = status;
+    go_on(message, &broken);
+    if (broken)
+        smb2__conn_close(conn, true);
+}
+
+void smb2__message_detach(struct smb2_message *message)
+{
+    struct smb2_request *request = &message->request;
+
+    list_remove(&message->link);
+    message->conn = NULL;
+    if (request->cancel != NULL)
+        request->cancel(request);
+}
+
+void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *header)
+{
+    struct list *link;
+
+    list_for_each(link, &conn->messages)
+    {
+        struct smb2_request *request = &container_of(link, struct smb2_message, link)->request;
+        bool same = (header->flags & SMB2_FLAG_ASYNC) ? request->async_id == header->async_id
+                                                      : request->header.message_id == header->message_id;
+
+        if (request->waiting && same && request->async_id != 0 && request->cancel != NULL) {
+            request->cancel(request);
+            return;
+        }
+    }
+}
+
+/* ---- the start ---- */
+
+static bool decrypt(struct smb2_message *message)
+{
+    struct smb2_transform transform;
+    struct smb2_session *session;
+    struct smb2_engine *engine;
+    uint8_t *plain = message->buf->data + SMB2_TRANSFORM_SIZE;
+    enum err err;
+
+    if (message->conn->cipher == SMB2_CIPHER_NONE ||
+        smb2_transform_read(message->data, message->length, &transform) != ERR_OK)
+        return false;
+    session = smb2__session_find(message->conn, transform.session_id);
+    if (session == NULL || session->decrypt == NULL)
+        return false;
+    engine = smb2_engine_take(session->decrypt);
+    if (engine == NULL)
+        return false;
+    err = smb2_decrypt(engine, message->data, plain, message->length - SMB2_TRANSFORM_SIZE, plain);
+    smb2_engine_give(&engine);
+    if (err != ERR_OK)
+        return false;
+    message->encrypted = true;
+    message->encrypted_by = session;
+    session->references++;
+    message->data = plain;
+    message->next_at = 0;
+    message->conn->message_bytes -= SMB2_TRANSFORM_SIZE;
+    message->length -= SMB2_TRANSFORM_SIZE;
+    return message->length >= SMB2_HEADER_SIZE;
+}
+
+static struct smb2_message *message_new(struct smb2_conn *conn, struct buf *buf, size_t length)
+{
+    struct smb2_message *message = calloc(1, sizeof *message);
+
+    if (message == NULL)
+        return NULL;
+    message->server = conn->server;
+    message->conn = conn;
+    message->buf = buf;
+    message->data = buf->data;
+    message->length = length;
+    message->request.message = message;
+    writer_init_growing(&message->replies, SMB2_REPLY_MAX);
+    list_push_back(&conn->messages, &message->link);
+    conn->message_count++;
+    conn->message_bytes += length;
+    conn->server->message_count++;
+    return message;
+}
+
+bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t length)
+{
+    struct reader reader = reader_of(buf->data, length);
+    struct smb2_message *message;
+    uint32_t id;
+    bool broken = true;
+
+    if (!reader_le32(&reader, &id) || (id == (uint32_t)ID_SMB1)) {
+        broken = length < 4 || !smb2__negotiate_smb1(conn, buf->data, length);
+        buf_unref(&buf);
+        return !broken;
+    }
+    message = message_new(conn, buf, length);
+    if (message == NULL) {
+        buf_unref(&buf);
+        return false;
+    }
+    if (id == (uint32_t)ID_TRANSFORM && !decrypt(message)) {
+        message_free(message);
+        return false;
+    }
+    go_on(message, &broken);
+    return !broken;
+}

@@ -1,0 +1,431 @@
+/*
+ * smb2_priv.h - what the files of the SMB front-end share.
+ *
+ *   smb_server -> smb2_conn (a TCP connection) -> smb2_session (a user) -> smb2_tree (a share) ; smb2_open
+ *
+ * A message of the peer becomes a struct smb2_message: one request, or a compound of several that run one
+ * behind the other. Each writes its reply behind the last one's into the message's writer; when the last has
+ * ended, all of them are signed or encrypted and sent. A message outlives its connection when something it
+ * waits for does: `conn` is NULL then, and it ends without a reply.
+ *
+ * Sessions, trees and opens are counted: what hangs in the tables is one reference, a request another. What
+ * was ended (`dead`) is no longer found.
+ */
+#ifndef DITTOFS_SMB_SMB2_H
+#define DITTOFS_SMB_SMB2_H
+
+#include "dittofs/client.h"
+#include "dittofs/cursor.h"
+#include "dittofs/list.h"
+#include "dittofs/lock.h"
+#include "dittofs/log.h"
+#include "dittofs/net.h"
+#include "dittofs/ntlm.h"
+#include "dittofs/open.h"
+#include "dittofs/smb.h"
+#include "dittofs/spnego.h"
+#include "dittofs/utf16.h"
+#include "dittofs/vfs.h"
+#include "smb/smb2_crypto.h"
+#include "smb/smb2_status.h"
+
+enum {
+    SMB2_FRAME_HEAD = 4,
+    SMB2_IO_MAX = 1 << 20,                      /* bytes of a READ, WRITE or listing */
+    SMB2_IO_MAX_202 = 65536,                    /* of a client without multi-credit requests */
+    SMB2_FRAME_MAX = SMB2_IO_MAX + 65536,       /* of a message */
+    SMB2_REPLY_MAX = 4 * (SMB2_IO_MAX + 65536), /* of a compound's replies */
+    SMB2_COMPOUND_MAX = 32,                     /* requests */
+    SMB2_MESSAGES_MAX = 512,                    /* in flight of one connection */
+    SMB2_BYTES_MAX = 16 << 20,                  /* of these */
+    SMB2_CREDITS_MAX = 512,                     /* ids a client may use ahead */
+    SMB2_SESSIONS_MAX = 64,                     /* of a connection */
+    SMB2_TREES_MAX = 256,                       /* of a session */
+    SMB2_OPENS_MAX = 16384,                     /* of a session */
+    SMB2_LOGON_MS = 45 * 1000,                  /* for a logon to come to its end */
+    SMB2_PATH_MAX = 4096,                       /* bytes of UTF-8 */
+    SMB2_FAMILY = 60,                           /* of its struct client */
+    SMB2_ASYNC_MAX = 512
+};
+
+enum smb2_command {
+    SMB2_NEGOTIATE,
+    SMB2_SESSION_SETUP,
+    SMB2_LOGOFF,
+    SMB2_TREE_CONNECT,
+    SMB2_TREE_DISCONNECT,
+    SMB2_CREATE,
+    SMB2_CLOSE,
+    SMB2_FLUSH,
+    SMB2_READ,
+    SMB2_WRITE,
+    SMB2_LOCK,
+    SMB2_IOCTL,
+    SMB2_CANCEL,
+    SMB2_ECHO,
+    SMB2_QUERY_DIRECTORY,
+    SMB2_CHANGE_NOTIFY,
+    SMB2_QUERY_INFO,
+    SMB2_SET_INFO,
+    SMB2_OPLOCK_BREAK,
+    SMB2_COMMANDS
+};
+
+/* MS-SMB2 2.2.1.2: flags of a header */
+enum {
+    SMB2_FLAG_RESPONSE = 1,
+    SMB2_FLAG_ASYNC = 2,
+    SMB2_FLAG_RELATED = 4,
+    SMB2_FLAG_SIGNED = 8,
+};
+
+struct smb2_header {
+    uint16_t credit_charge;
+    uint16_t command;
+    uint16_t credits; /* asked for */
+    uint32_t flags;
+    uint32_t next; /* offset of the next request of the compound, 0: the last */
+    uint64_t message_id;
+    uint64_t async_id; /* with SMB2_FLAG_ASYNC, in place of the tree's */
+    uint32_t tree_id;
+    uint64_t session_id;
+};
+
+/* ---- credits (smb2_credits.c) ---- */
+
+/* Which message ids may come: LOW is the first that was not used, all below HIGH may be. */
+struct smb2_window {
+    uint64_t low, high;
+    uint64_t used[SMB2_CREDITS_MAX / 64]; /* by id modulo SMB2_CREDITS_MAX */
+};
+
+void smb2__window_init(struct smb2_window *window);
+/* Uses CHARGE ids from ID on. False: one of them may not come. */
+bool smb2__window_take(struct smb2_window *window, uint64_t id, uint16_t charge) MUST_CHECK;
+/* How many ids to grant to a client that asks for WANTED; they may come from now on. */
+uint16_t smb2__window_grant(struct smb2_window *window, uint16_t wanted);
+
+/* ---- connection ---- */
+
+struct smb_server {
+    struct loop *loop;
+    struct vfs *vfs;
+    struct state *state;
+    struct identity *identity;
+    struct smb_options options;
+    struct cred_ntlm_server ntlm;
+    struct cred_offer offers[1];
+    struct cred_delays *delays;
+    struct list listeners; /* of struct smb__listener */
+    struct list conns;
+    uint64_t next_session, next_file;
+    uint32_t message_count; /* in flight, of all connections */
+    struct timestamp started;
+    void (*stopped)(void *data);
+    void *stopped_data;
+    bool stopping;
+};
+
+enum smb2_conn_state {
+    SMB2_CONN_NEW,        /* nothing was negotiated */
+    SMB2_CONN_MULTI,      /* an SMB1 client was told to go on with SMB2 NEGOTIATE */
+    SMB2_CONN_NEGOTIATED, /* everything but NEGOTIATE may come */
+};
+
+struct smb2_conn {
+    uint32_t magic;
+    struct smb_server *server;
+    struct net_conn *net; /* NULL once it is gone */
+    struct list link;
+    struct net_address peer;
+    enum smb2_conn_state state;
+    bool closing;
+    bool paused;
+    /* frames */
+    uint8_t head[SMB2_FRAME_HEAD];
+    size_t head_length;
+    struct buf *frame; /* being filled */
+    size_t frame_length, frame_filled;
+    /* what was negotiated */
+    uint16_t dialect;
+    enum smb2_cipher cipher;
+    enum smb2_signing signing;
+    uint16_t client_security_mode;
+    uint32_t client_capabilities;
+    uint8_t client_guid[16];
+    uint8_t preauth[SMB2_PREAUTH_SIZE];
+    struct smb2_window window;
+    struct list sessions;
+    uint32_t session_count;
+    struct list messages;
+    uint32_t message_count;
+    size_t message_bytes;
+    uint64_t next_async;
+    struct loop_timer idle;
+};
+
+struct smb2_conn *smb2__conn_of_wire(struct smb_server *server, struct net_conn *net);
+extern const struct net_conn_events smb2__conn_events;
+void smb2__conn_close(struct smb2_conn *conn, bool drain);
+/* A message ended: go on reading if that was the reason not to. */
+void smb2__conn_ready(struct smb2_conn *conn);
+void smb2__server_check_stopped(struct smb_server *server);
+
+/* ---- sessions, trees, opens ---- */
+
+struct smb2_session {
+    uint32_t references;
+    bool dead;
+    bool valid;    /* logged on */
+    bool encrypts; /* every request must be encrypted */
+    uint64_t id;
+    struct smb2_conn *conn; /* NULL when dead */
+    struct list link;
+    struct cred_acceptor *acceptor; /* while logging on */
+    struct loop_timer logon_timer;
+    uint8_t preauth[SMB2_PREAUTH_SIZE];
+    struct ident_user user;
+    struct net_address peer;
+    struct smb2_key *signing, *encrypt, *decrypt;
+    struct client *client;
+    struct list trees, opens;
+    uint32_t tree_count, open_count, next_tree;
+};
+
+struct smb2_tree {
+    uint32_t references;
+    bool dead;
+    bool is_ipc;
+    uint32_t id;
+    uint32_t export_id;
+    struct smb2_session *session; /* a reference */
+    struct list link;
+};
+
+struct smb2_open {
+    uint32_t references;
+    bool dead;
+    uint64_t persistent_id, volatile_id;
+    struct list link;             /* of the session */
+    struct smb2_session *session; /* no reference: NULL when dead */
+    struct smb2_tree *tree;       /* a reference */
+    struct inode *inode;
+    struct inode *dir; /* where NAME is; NULL for the root */
+    uint8_t name[STORE_NAME_MAX];
+    size_t name_length;
+    bool is_directory;
+    uint32_t access;      /* granted, MS-SMB2 2.2.13.1 */
+    bool delete_on_close; /* closing it begins the deletion */
+    bool delete_pending;  /* the file goes when its last open does */
+    bool write_through;
+    uint32_t mode; /* of the create options, for FileModeInformation */
+    struct state_file *file;
+    struct owner *owner;
+    struct open *share;
+    uint64_t position;
+    /* listing */
+    uint64_t cookie;
+    unsigned listed; /* "." and ".." so far */
+    bool listing_ended, listing_found;
+    uint8_t pattern[STORE_NAME_MAX * 3];
+    size_t pattern_length;
+};
+
+void smb2__session_unref(struct smb2_session **session);
+struct smb2_session *smb2__session_find(const struct smb2_conn *conn, uint64_t id);
+/* Closes everything of it and takes it from the tables. */
+void smb2__session_end(struct smb2_session *session);
+void smb2__tree_unref(struct smb2_tree **tree);
+struct smb2_tree *smb2__tree_find(const struct smb2_session *session, uint32_t id);
+void smb2__tree_end(struct smb2_tree *tree);
+void smb2__open_unref(struct smb2_open **open);
+struct smb2_open *smb2__open_find(const struct smb2_session *session, uint64_t persistent,
+                                  uint64_t volatile_id);
+/* What the user of TREE may do is asked with CONTEXT, as in every request. */
+uint32_t smb2__tree_context(struct smb_server *server, const struct smb2_tree *tree, uint64_t owner,
+                            struct vfs_context *context_r);
+/* A new open of INODE (its reference is taken over when it succeeds), in the tables of TREE's session, with
+ * ACCESS and share mode registered: STATUS_SUCCESS, STATUS_SHARING_VIOLATION, STATUS_DELETE_PENDING.. */
+uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, struct inode *inode,
+                        uint32_t access, uint32_t share, struct smb2_open **open_r);
+/* Gives back share modes and locks, deletes what is to be deleted, takes it from the tables. CONTEXT (may be
+ * NULL) gets the ticket. */
+void smb2__open_end(struct smb2_open *open, struct vfs_context *context);
+
+/* ---- messages and requests ---- */
+
+struct smb2_message;
+
+struct smb2_request {
+    struct smb2_message *message;
+    const struct smb2_command_row *row;
+    struct smb2_header header;
+    const uint8_t *data; /* the whole request, from its header on */
+    size_t length;
+    struct reader body; /* behind the header */
+    struct smb2_session *session;
+    struct smb2_tree *tree;
+    struct smb2_open *open;
+    bool signs;        /* the reply is signed */
+    size_t reply_at;   /* of the header of its reply */
+    uint16_t granted;  /* credits */
+    uint64_t async_id; /* 0: no interim reply was sent */
+    /* While it waits. */
+    bool waiting;
+    void (*cancel)(struct smb2_request *request); /* CANCEL came, or the connection went; may be NULL */
+    uint32_t final_status;
+    struct vfs_context context;
+    struct vfs_read read;
+    struct vfs_write write;
+    struct store_waiter durable;
+    struct lock_waiter lock;
+    struct loop_timer timer;
+    struct buf *payload;
+};
+
+struct smb2_message {
+    struct smb_server *server;
+    struct smb2_conn *conn;
+    struct list link;
+    struct buf *buf;
+    const uint8_t *data;
+    size_t length;
+    size_t next_at; /* of the request that comes next */
+    unsigned count;
+    bool encrypted;
+    struct smb2_session *encrypted_by; /* a reference */
+    struct writer replies;
+    size_t last_reply_at;
+    bool any_reply, running;
+    /* What related requests inherit. */
+    uint64_t session_id;
+    uint32_t tree_id;
+    uint64_t persistent_id, volatile_id;
+    bool has_file;
+    uint32_t related_status; /* the failure of the CREATE before */
+    struct smb2_request request;
+};
+
+enum smb2_needs {
+    SMB2_NEEDS_SESSION = 1,
+    SMB2_NEEDS_TREE = 2,
+    SMB2_NEEDS_FILE = 4,         /* a file id at `file_at` */
+    SMB2_NEEDS_DISK = 8,         /* not on IPC$ */
+    SMB2_WITHOUT_SIGNATURE = 16, /* may come unsigned: before there is a key */
+};
+
+struct smb2_command_row {
+    const char *name;
+    uint16_t structure_size; /* of the request; 0: not built */
+    uint8_t file_at;         /* offset of its file id in the body */
+    unsigned needs;
+    /* The status, or SMB2_WAIT. Writes the reply's body behind the header. */
+    uint32_t (*run)(struct smb2_request *request);
+};
+extern const struct smb2_command_row smb2__commands[SMB2_COMMANDS];
+
+bool smb2__header_read(struct reader *reader, struct smb2_header *header_r) MUST_CHECK;
+/* Takes BUF over. False: the connection must end. */
+bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t length) MUST_CHECK;
+/* Ends a request that waited. */
+void smb2__request_done(struct smb2_request *request, uint32_t status);
+/* Sends STATUS_PENDING for a request that may wait long; CANCEL will find it. */
+void smb2__request_pending(struct smb2_request *request);
+/* Cancels what waits, forgets the connection. */
+void smb2__message_detach(struct smb2_message *message);
+void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *header);
+
+/* ---- for commands ---- */
+
+static inline struct writer *smb2_reply(struct smb2_request *request)
+{
+    return &request->message->replies;
+}
+/* Where the reply is now, counted from its header. */
+static inline size_t smb2_reply_offset(const struct smb2_request *request)
+{
+    return request->message->replies.length - request->reply_at;
+}
+/* The part of the request at OFFSET (from its header); false when it is not in it. */
+bool smb2__request_part(const struct smb2_request *request, uint32_t offset, uint32_t length,
+                        struct reader *part_r) MUST_CHECK;
+/* Fills in context for the user and share: STATUS_SUCCESS or why not. */
+uint32_t smb2__request_context(struct smb2_request *request);
+/* Waits until what CONTEXT did is durable and ends the request with STATUS. */
+uint32_t smb2__request_durable(struct smb2_request *request, uint32_t status);
+uint32_t smb2__status(enum err err);
+
+/* MS-FSCC 2.6 */
+enum {
+    SMB2_ATTRIBUTE_READONLY = 0x01,
+    SMB2_ATTRIBUTE_DIRECTORY = 0x10,
+    SMB2_ATTRIBUTE_NORMAL = 0x80,
+    SMB2_ATTRIBUTE_SETTABLE = 0x2127, /* read-only, hidden, system, archive, temporary, not indexed */
+};
+/* MS-SMB2 2.2.13.1 */
+enum {
+    SMB2_ACCESS_READ_DATA = 0x1,
+    SMB2_ACCESS_WRITE_DATA = 0x2,
+    SMB2_ACCESS_APPEND_DATA = 0x4,
+    SMB2_ACCESS_READ_EA = 0x8,
+    SMB2_ACCESS_WRITE_EA = 0x10,
+    SMB2_ACCESS_EXECUTE = 0x20,
+    SMB2_ACCESS_DELETE_CHILD = 0x40,
+    SMB2_ACCESS_READ_ATTRIBUTES = 0x80,
+    SMB2_ACCESS_WRITE_ATTRIBUTES = 0x100,
+    SMB2_ACCESS_DELETE = 0x10000,
+    SMB2_ACCESS_READ_CONTROL = 0x20000,
+    SMB2_ACCESS_WRITE_DAC = 0x40000,
+    SMB2_ACCESS_WRITE_OWNER = 0x80000,
+    SMB2_ACCESS_SYNCHRONIZE = 0x100000,
+    SMB2_ACCESS_ALL = 0x1f01ff,
+    SMB2_ACCESS_ANY_WRITE = SMB2_ACCESS_WRITE_DATA | SMB2_ACCESS_APPEND_DATA,
+};
+/* Where a name is: the directory with a reference (NULL: it is the root itself), and the last part. */
+struct smb2_place {
+    struct inode *dir;
+    uint8_t name[STORE_NAME_MAX];
+    size_t length;
+};
+/* Walks PATH (UTF-16LE, separated by backslashes) down to its last part, without regard to case. */
+uint32_t smb2__path_walk(struct vfs_context *context, const void *path, size_t length,
+                         struct smb2_place *place_r);
+/* What the user may do with INODE in DIR (NULL: the root). */
+uint32_t smb2__maximal_access(struct vfs_context *context, struct inode *inode, struct inode *dir);
+uint32_t smb2__attributes(const struct inode_attr *attr);
+uint64_t smb2__allocation(const struct inode_attr *attr);
+uint64_t smb2__end_of_file(const struct inode_attr *attr);
+/* Creation, access, write and change time. */
+void smb2__write_times(struct writer *writer, const struct inode_attr *attr);
+/* Does the name (UTF-8) fit PATTERN, without regard to case? MS-FSA 2.1.4.4 */
+bool smb2__name_matches(struct store_name name, struct store_name pattern);
+/* Can the name be shown to SMB clients? */
+bool smb2__name_is_usable(struct store_name name);
+
+/* Does the request's credit charge pay for LENGTH bytes? MS-SMB2 3.3.5.2.5 */
+bool smb2__is_paid(const struct smb2_request *request, uint32_t length);
+
+uint32_t smb2__negotiate(struct smb2_request *request);
+/* An SMB1 NEGOTIATE that offers SMB2; false: it does not. */
+bool smb2__negotiate_smb1(struct smb2_conn *conn, const uint8_t *data, size_t length) MUST_CHECK;
+void smb2__negotiate_body(const struct smb2_conn *conn, struct writer *writer, uint16_t dialect);
+uint32_t smb2__capabilities(const struct smb2_conn *conn, uint16_t dialect);
+uint32_t smb2__session_setup(struct smb2_request *request);
+uint32_t smb2__logoff(struct smb2_request *request);
+uint32_t smb2__tree_connect(struct smb2_request *request);
+uint32_t smb2__tree_disconnect(struct smb2_request *request);
+uint32_t smb2__echo(struct smb2_request *request);
+uint32_t smb2__create(struct smb2_request *request);
+uint32_t smb2__close(struct smb2_request *request);
+uint32_t smb2__read(struct smb2_request *request);
+uint32_t smb2__write(struct smb2_request *request);
+uint32_t smb2__flush(struct smb2_request *request);
+uint32_t smb2__query_directory(struct smb2_request *request);
+uint32_t smb2__query_info(struct smb2_request *request);
+uint32_t smb2__set_info(struct smb2_request *request);
+uint32_t smb2__lock(struct smb2_request *request);
+uint32_t smb2__ioctl(struct smb2_request *request);
+
+enum { SMB2_SECURITY_MODE = 3 }; /* signing enabled and required */
+
+#endif
