@@ -46,7 +46,8 @@ static const struct config_word squashes[] = {
 };
 /* What this version can do; more words come with the rooms that serve them. */
 static const struct config_word securities[] = {{"sys", VFS_SEC_SYS}, {NULL, 0}};
-static const struct config_word protocols[] = {{"nfs3", VFS_NFS3}, {"nfs4", VFS_NFS4}, {NULL, 0}};
+static const struct config_word protocols[] = {
+    {"nfs3", VFS_NFS3}, {"nfs4", VFS_NFS4}, {"smb", VFS_SMB}, {NULL, 0}};
 
 #define GLOBAL(member)  .offset = offsetof(struct config, member)
 #define EXPORT(member)  .offset = offsetof(struct config_export, member)
@@ -63,6 +64,7 @@ static const struct config_key global_keys[] = {
     {.name = "mountd port", .parse = config__parse_port, GLOBAL(mountd_port)},
     {.name = "nlm port", .parse = config__parse_port, GLOBAL(nlm_port)},
     {.name = "statd port", .parse = config__parse_port, GLOBAL(statd_port)},
+    {.name = "smb port", .parse = config__parse_port, GLOBAL(smb_port)},
     {.name = "rpcbind", .parse = config__parse_choice, GLOBAL(rpcbind), .words = rpcbind_modes},
     {.name = "lease time", .parse = config__parse_u32, GLOBAL(lease_time_s), RANGE(1, 3600)},
     {.name = "grace time", .parse = config__parse_u32, GLOBAL(grace_time_s), RANGE(0, 3600)},

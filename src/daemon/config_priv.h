@@ -52,7 +52,7 @@ struct config {
     char *state_dir;
     struct config_listen listen;
     bool listen_given; /* false: every address that the host has */
-    struct config_port nfs_port, mountd_port, nlm_port, statd_port;
+    struct config_port nfs_port, mountd_port, nlm_port, statd_port, smb_port;
     enum onc_portmap_mode rpcbind;
     uint32_t lease_time_s, grace_time_s;
     enum log_level log_level;

@@ -45,6 +45,7 @@ int main(int argc, char **argv)
     case OPTIONS_RUN:
     case OPTIONS_TEST_CONFIG:
     case OPTIONS_CHECK_STORE:
+    case OPTIONS_USERS:
         break;
     }
     err = config_load(options.config_path, &config, reason);
@@ -56,6 +57,8 @@ int main(int argc, char **argv)
         return serve(&options, config);
     if (options.action == OPTIONS_CHECK_STORE) {
         status = server_check(config);
+    } else if (options.action == OPTIONS_USERS) {
+        status = server_users(config, options.word_count, options.words);
     } else {
         printf("%s: good, %zu export%s\n", config->path, config->export_count,
                config->export_count == 1 ? "" : "s");

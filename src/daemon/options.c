@@ -5,10 +5,12 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 void options_print_help(void)
 {
     printf("usage: dittofsd [-c FILE] [-f] [-t | --check]\n"
+           "       dittofsd [-c FILE] user add NAME UID GID [GID]... | passwd NAME | remove NAME | list\n"
            "\n"
            "  -c, --config FILE  read FILE instead of " OPTIONS_DEFAULT_CONFIG "\n"
            "  -f, --foreground   stay in the foreground and log to stderr\n"
@@ -71,6 +73,12 @@ struct options options_parse(int argc, char **argv)
         }
         if (action != OPTIONS_RUN)
             options.action = action;
+    }
+    if (optind < argc && strcmp(argv[optind], "user") == 0 && options.action == OPTIONS_RUN) {
+        options.action = OPTIONS_USERS;
+        options.words = argv + optind + 1;
+        options.word_count = argc - optind - 1;
+        return options;
     }
     if (optind < argc) {
         fprintf(stderr, "dittofsd: unexpected argument \"%s\"\n", argv[optind]);

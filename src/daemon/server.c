@@ -17,6 +17,7 @@
 #include "daemon/reload_priv.h"
 #include "daemon/services_priv.h"
 #include "daemon/signals_priv.h"
+#include "daemon/smb_service_priv.h"
 #include "daemon/state_records_priv.h"
 #include "dittofs/disk.h"
 #include "dittofs/loop.h"
@@ -43,6 +44,7 @@ struct server {
     struct vfs *vfs;
     struct state *state;
     struct services services;
+    struct smb_service smb;
     char description[256]; /* of the services */
     bool serving;          /* between "ready" and the first signal to stop */
     bool stopping;
@@ -214,6 +216,9 @@ static enum err start(struct server *server)
         err = open_state(server);
     if (err == ERR_OK)
         err = open_services(server);
+    if (err == ERR_OK)
+        err = smb_service_open(&server->smb, server->loop, server->store, server->vfs, server->state,
+                               server->config);
     return err;
 }
 
@@ -236,6 +241,9 @@ static void on_store_done(void *data, enum err err)
 
 static void stop_services(struct server *server)
 {
+    smb_service_shutdown(&server->smb, on_services_done, server);
+    loop_run(server->loop);
+    smb_service_close(&server->smb);
     services_shutdown(&server->services, on_services_done, server);
     loop_run(server->loop);
     services_close(&server->services);
@@ -270,6 +278,16 @@ static void stop(struct server *server)
     config_free(&server->config);
 }
 
+static void describe(struct server *server)
+{
+    size_t used;
+
+    services_describe(&server->services, server->description, sizeof server->description);
+    used = strlen(server->description);
+    if (server->smb.port != 0)
+        snprintf(server->description + used, sizeof server->description - used, ", smb %u", server->smb.port);
+}
+
 int server_run(struct config *config)
 {
     struct server server = {.config = config};
@@ -278,7 +296,7 @@ int server_run(struct config *config)
     log_info("dittofsd %s starts", DITTOFS_VERSION);
     err = start(&server);
     if (err == ERR_OK) {
-        services_describe(&server.services, server.description, sizeof server.description);
+        describe(&server);
         log_info("ready: %s", server.description);
         notify_watchdog_start(&server.watchdog, server.loop);
         notify_ready(server.description);
