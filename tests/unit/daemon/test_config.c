@@ -225,7 +225,7 @@ static void refused(void **state)
         {"[export a]\nstate dir = /x\n", 2, "state dir: unknown key"},
         {"[export a]\nsquash = everybody\n", 2, "not one of: none root all"},
         {"[export a]\nsec = sys krb5\n", 2, "\"krb5\" is not one of: sys"},
-        {"[export a]\nprotocols = nfs3 smb\n", 2, "\"smb\" is not one of: nfs3"},
+        {"[export a]\nprotocols = nfs3 afp\n", 2, "\"afp\" is not one of: nfs3"},
         {"[export a]\nanonuid = 4294967295\n", 2, "from 0 to 4294967294"},
         {"[export a]\nroot mode = 888\n", 2, "not an octal mode"},
         {"[export a]\nroot mode = 17777\n", 2, "not an octal mode"},
