@@ -298,28 +298,48 @@ static enum err insert_row(struct data *data, struct block *block, int64_t refer
     return ERR_OK;
 }
 
-static enum err delete_row(struct data *data, uint64_t id, uint64_t place, uint32_t length)
+/* The row of block ID, which lay at PLACE, is deleted. */
+static void row_is_gone(struct data *data, uint64_t id, uint64_t place, uint32_t length)
 {
     struct block *block = block_find(data, id);
-    sqlite3_stmt *statement;
-    enum err err = store__begin(data->store);
 
-    if (err != ERR_OK)
-        return err;
-    statement = store__prepare(data->store, "DELETE FROM block WHERE id = ?1");
-    if (statement == NULL)
-        return ERR_NOMEM;
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
-    err = store__run(data->store, statement);
-    if (err != ERR_OK)
-        return err;
     segment_count(data, place, -(int64_t)length);
     gc_freed(data, place, length);
     if (block != NULL && block->readers == 0)
         block_free(data, block);
     else if (block != NULL)
         block->gone = true;
-    return ERR_OK;
+}
+
+/* Deletes the row of block ID if it has COUNT references; *DONE_R false: it has not, or is not there. */
+static enum err delete_row(struct data *data, uint64_t id, int64_t count, bool *done_r)
+{
+    uint64_t place = 0;
+    uint32_t length = 0;
+    sqlite3_stmt *statement;
+    enum err err = store__begin(data->store);
+
+    *done_r = false;
+    if (err != ERR_OK)
+        return err;
+    statement = store__prepare(
+        data->store, "DELETE FROM block WHERE id = ?1 AND refs = ?2 RETURNING coalesce(place, id), length");
+    if (statement == NULL)
+        return ERR_NOMEM;
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
+    sqlite3_bind_int64(statement, 2, count);
+    err = store__step(data->store, statement, done_r);
+    if (err == ERR_OK && *done_r) {
+        bool more;
+
+        place = (uint64_t)sqlite3_column_int64(statement, 0);
+        length = (uint32_t)sqlite3_column_int64(statement, 1);
+        err = store__step(data->store, statement, &more);
+    }
+    store__release(data->store, statement);
+    if (err == ERR_OK && *done_r)
+        row_is_gone(data, id, place, length);
+    return err;
 }
 
 enum err blocks_drop_unused(struct data *data)
@@ -328,79 +348,62 @@ enum err blocks_drop_unused(struct data *data)
     bool row = true;
 
     while (err == ERR_OK && row) {
-        sqlite3_stmt *statement = store__prepare(
-            data->store, "SELECT id, coalesce(place, id), length FROM block WHERE refs = 0 LIMIT 1");
-        uint64_t id = 0, place = 0;
-        uint32_t length = 0;
+        sqlite3_stmt *statement = store__prepare(data->store, "SELECT id FROM block WHERE refs = 0 LIMIT 1");
+        uint64_t id = 0;
 
         if (statement == NULL)
             return ERR_NOMEM;
         err = store__step(data->store, statement, &row);
-        if (err == ERR_OK && row) {
+        if (err == ERR_OK && row)
             id = (uint64_t)sqlite3_column_int64(statement, 0);
-            place = (uint64_t)sqlite3_column_int64(statement, 1);
-            length = (uint32_t)sqlite3_column_int64(statement, 2);
-        }
         store__release(data->store, statement);
         if (err == ERR_OK && row)
-            err = delete_row(data, id, place, length);
+            err = delete_row(data, id, 0, &row);
     }
     return err == ERR_OK ? figures_flush(data) : err;
 }
 
 enum err block_unuse(struct data *data, struct block *block)
 {
-    enum err err = ERR_OK;
+    bool done;
+    enum err err;
 
     invariant(block->uses > 0);
     block->uses--;
-    if (block->uses == 0 && block->zero_row) {
-        block->zero_row = false;
-        err = delete_row(data, block->id, block->place, block->length);
-        return err == ERR_OK ? figures_flush(data) : err;
+    if (block->uses > 0 || !block->zero_row) {
+        settle_down(data, block);
+        return ERR_OK;
     }
-    settle_down(data, block);
-    return err;
+    block->zero_row = false;
+    err = delete_row(data, block->id, 0, &done);
+    return err == ERR_OK ? figures_flush(data) : err;
 }
 
 /* REFERENCES are left in the row of block ID. */
-static enum err applied(struct data *data, uint64_t id, int64_t references, uint64_t place, uint32_t length)
+static enum err applied(struct data *data, uint64_t id, int64_t references)
 {
     struct block *block = block_find(data, id);
+    bool done;
 
     if (references < 0)
         return corrupt(id, "has fewer references counted than it had");
     if (block != NULL)
-        block->zero_row = false;
-    if (references > 0)
+        block->zero_row = references == 0 && block->uses > 0;
+    if (references > 0 || (block != NULL && block->zero_row))
         return ERR_OK;
-    if (block != NULL && block->uses > 0) {
-        block->zero_row = true;
-        return ERR_OK;
-    }
-    return delete_row(data, id, place, length);
+    return delete_row(data, id, 0, &done);
 }
 
-enum err block_apply(struct data *data, uint64_t id, int64_t delta)
+static enum err update_row(struct data *data, uint64_t id, int64_t delta)
 {
-    struct block *block = block_find(data, id);
     int64_t references = 0;
-    uint64_t place = 0;
-    uint32_t length = 0;
     sqlite3_stmt *statement;
-    enum err err;
+    enum err err = store__begin(data->store);
     bool row;
 
-    if (delta == 0)
-        return ERR_OK;
-    if (block != NULL && !block->has_row)
-        return delta > 0 ? insert_row(data, block, delta) : corrupt(id, "loses references it never had");
-    err = store__begin(data->store);
     if (err != ERR_OK)
         return err;
-    statement = store__prepare(
-        data->store,
-        "UPDATE block SET refs = refs + ?2 WHERE id = ?1 RETURNING refs, coalesce(place, id), length");
+    statement = store__prepare(data->store, "UPDATE block SET refs = refs + ?2 WHERE id = ?1 RETURNING refs");
     if (statement == NULL)
         return ERR_NOMEM;
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
@@ -410,10 +413,24 @@ enum err block_apply(struct data *data, uint64_t id, int64_t delta)
         err = corrupt(id, "is referred to and not there");
     if (err == ERR_OK) {
         references = sqlite3_column_int64(statement, 0);
-        place = (uint64_t)sqlite3_column_int64(statement, 1);
-        length = (uint32_t)sqlite3_column_int64(statement, 2);
         err = store__step(data->store, statement, &row);
     }
     store__release(data->store, statement);
-    return err == ERR_OK ? applied(data, id, references, place, length) : err;
+    return err == ERR_OK ? applied(data, id, references) : err;
+}
+
+enum err block_apply(struct data *data, uint64_t id, int64_t delta)
+{
+    struct block *block = block_find(data, id);
+    bool done = false;
+    enum err err = ERR_OK;
+
+    if (delta == 0)
+        return ERR_OK;
+    if (block != NULL && !block->has_row)
+        return delta > 0 ? insert_row(data, block, delta) : corrupt(id, "loses references it never had");
+    /* Nearly always the last reference goes, and no other use follows. */
+    if (delta < 0 && (block == NULL || block->uses == 0))
+        err = delete_row(data, id, -delta, &done);
+    return err == ERR_OK && !done ? update_row(data, id, delta) : err;
 }

@@ -84,7 +84,10 @@ struct log {
     size_t queued_bytes;     /* of entries in memory */
     size_t fresh_bytes;      /* of entries that no job was begun for */
     struct data_job job;
-    bool writing; /* job is under way */
+    struct data_job zero_job;
+    uint64_t zero_asked; /* zeros were asked for up to here, about */
+    bool writing;        /* job is under way */
+    bool zeroing;        /* zero_job is */
     bool failed;
     struct log_space space;
     /* workers and loop */
@@ -94,7 +97,7 @@ struct log {
     /* workers: one writes at a time */
     pthread_mutex_t write_lock;
     struct list files;
-    enum err error;
+    _Atomic enum err error;
     uint64_t written_position; /* end of what was written */
     uint64_t synced_position;  /* that was written when the last sync began */
     uint32_t step_bytes;       /* reserved ahead */
@@ -412,7 +415,7 @@ struct data {
     bool garbage;                                /* there may be rows in the garbage table */
 
     struct list waiting_writes;
-    uint64_t foreground_ms; /* when somebody last wrote, or read from the disk */
+    uint64_t foreground_ms; /* when somebody last wrote or read */
     struct loop_timer timer;
     struct loop_hook hook;
     bool timer_runs;

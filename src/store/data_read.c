@@ -249,7 +249,6 @@ static enum err begin_job(struct data *data, struct store_read *read, struct rea
     if (err == ERR_OK) {
         read->job = job;
         data->reads_worker++;
-        data->foreground_ms = clock_monotonic_ms();
         return ERR_WAIT;
     }
     /* No worker: slow, but right. */
@@ -281,6 +280,7 @@ enum err store_read(struct store_read *read)
     read->eof = length < read->length || read->offset + length >= inode->attr.size;
     if (length == 0)
         return ERR_OK;
+    data->foreground_ms = clock_monotonic_ms();
     err = file_of(inode, &file);
     if (err == ERR_OK)
         err = read_range(file, read->offset, length, read->buffer, &job);

@@ -20,7 +20,7 @@
 enum {
     FLUSH_AGE_MS = 3000,         /* an inode's changes are in the database after about this long */
     FLUSH_LOG_BYTES = 128 << 20, /* so much of the log is replayed at most, about */
-    FLUSH_CHANGES_MOST = 16384,  /* references that wait to be counted: what a flush costs the loop */
+    FLUSH_CHANGES_MOST = 8192,   /* references that wait to be counted: what a flush costs the loop */
     GARBAGE_BUDGET = 4096,       /* blocks and nodes freed in one commit */
 };
 

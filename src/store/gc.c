@@ -28,6 +28,7 @@ enum {
     COMPACT_FACTOR = 2,
     COMPACT_BLOCKS = 32, /* of one job */
     COMPACT_ROOM = 16 << 20,
+    BUSY_PAUSE_MS = 1000, /* between two jobs while clients write or read */
 };
 
 struct range {
@@ -70,6 +71,7 @@ struct gc {
     uint64_t freed_at_start, kept_bytes;
     /* of the compaction under way */
     uint32_t compacted; /* segment, 0: none */
+    uint64_t compacted_ms;
 };
 
 /* ---- what is live ---- */
@@ -533,6 +535,7 @@ static void compact_on(struct data *data)
         return;
     }
     job->segment = gc->compacted;
+    gc->compacted_ms = clock_monotonic_ms();
     job->job.work = compact_work;
     job->job.done = compact_done;
     job->job.drop = compact_drop;
@@ -589,7 +592,7 @@ void gc_run(struct data *data)
         if (consider(data, container_of(link, struct segment, gc_link), now))
             return;
     }
-    if (gc->compacted != 0 && is_idle(data))
+    if (gc->compacted != 0 && (is_idle(data) || now - gc->compacted_ms >= BUSY_PAUSE_MS))
         compact_on(data);
 }
 

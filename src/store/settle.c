@@ -26,6 +26,7 @@ enum {
     FRESH_MOST = 128,    /* blocks that wait for those: they keep their buffers */
     WAITING_MOST = 65536,
     WAITING_URGENT = 49152, /* so many do not wait for idle time */
+    BUSY_PAUSE_MS = 1000,   /* between two jobs while clients write or read */
     LOOK_AT_MOST = 64,      /* waiting slots looked at in one go */
     HASH_LEAST = 4096,      /* shorter blocks are not worth a hash */
     GROWING_PIECES = 16,    /* a block at the end of a file with fewer pieces waits longer: it may grow on */
@@ -66,6 +67,7 @@ struct settle {
     struct list fresh; /* struct settle_job that are filled, the last maybe not whole */
     size_t fresh_count;
     unsigned fresh_jobs, gather_jobs;
+    uint64_t gathered_ms; /* when the last one began */
 };
 
 /* ---- items ---- */
@@ -525,8 +527,13 @@ static void gather(struct data *data)
     size_t most = settle->waiting_count < LOOK_AT_MOST ? settle->waiting_count : LOOK_AT_MOST;
     struct settle_job *job;
 
-    if (most == 0 || settle->gather_jobs > 0 || (!is_idle(data) && settle->waiting_count < WAITING_URGENT))
+    if (most == 0 || settle->gather_jobs > 0)
         return;
+    /* A busy store has a little done at a time, or more when much waits. */
+    if (!is_idle(data) && settle->waiting_count < WAITING_URGENT &&
+        clock_monotonic_ms() - settle->gathered_ms < BUSY_PAUSE_MS)
+        return;
+    settle->gathered_ms = clock_monotonic_ms();
     job = calloc(1, sizeof *job);
     if (job == NULL)
         return;
