@@ -195,7 +195,7 @@ static void refused(void **state)
         {"state dir = /x\n", 1, "before the first section"},
         {"[global]\n\nstate dirr = /x\n", 3, "state dirr: unknown key"},
         {"[global]\nstate dir =\nlisten = ::\n", 2, "value is missing"},
-        {"[global]\nsmb port = 445\n", 2, "unknown key"},
+        {"[global]\nafp port = 548\n", 2, "unknown key"},
         {"[globals]\n", 1, "unknown section"},
         {"[export]\n", 1, "unknown section"},
         {"[exporta]\n", 1, "unknown section"},
