@@ -470,6 +470,22 @@ static bool take_credits(struct smb2_conn *conn, struct smb2_request *request)
     return true;
 }
 
+/* MS-SMB2 3.3.5.16. Clients leave CANCEL unsigned at times, so only a signature that is there is checked. */
+static void cancel_other(struct smb2_request *request)
+{
+    struct smb2_conn *conn = request->message->conn;
+
+    request->session = smb2__session_find(conn, request->header.session_id);
+    if (request->session == NULL)
+        return;
+    request->session->references++;
+    if (request->message->encrypted ? request->session != request->message->encrypted_by
+                                    : (request->header.flags & SMB2_FLAG_SIGNED) != 0 &&
+                                          (request->session->signing == NULL || !verify(request)))
+        return;
+    smb2__message_cancel(conn, &request->header);
+}
+
 /* Runs requests until one waits or none is left. False: the connection must end. */
 static bool run_requests(struct smb2_message *message)
 {
@@ -487,7 +503,7 @@ static bool run_requests(struct smb2_message *message)
         request->row = &smb2__commands[request->header.command];
         /* MS-SMB2 3.3.5.2.7.2: the first can't be related to anything. */
         if (request->header.command == SMB2_CANCEL) {
-            smb2__message_cancel(message->conn, &request->header);
+            cancel_other(request);
             message->any_reply = false;
             continue;
         }
@@ -565,7 +581,8 @@ void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *head
         bool same = (header->flags & SMB2_FLAG_ASYNC) ? request->async_id == header->async_id
                                                       : request->header.message_id == header->message_id;
 
-        if (request->waiting && same && request->async_id != 0 && request->cancel != NULL) {
+        if (request->waiting && same && request->header.session_id == header->session_id &&
+            request->async_id != 0 && request->cancel != NULL) {
             request->cancel(request);
             return;
         }
