@@ -255,8 +255,10 @@ static bool operation_take(struct nfs4_compound *compound, uint32_t *status_r)
         compound->has_changed = true;
     compound->in_run = true;
     *status_r = compound->operation->run(compound);
+    if (*status_r == NFS4_ANSWERED)
+        return false; /* the compound is gone */
     compound->in_run = false;
-    return *status_r != NFS4_WAIT && *status_r != NFS4_ANSWERED;
+    return *status_r != NFS4_WAIT;
 }
 
 static void compound_run(struct nfs4_compound *compound)
