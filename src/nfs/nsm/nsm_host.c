@@ -183,17 +183,16 @@ static bool load_record(void *data, const void *key, size_t key_length, const vo
     struct load *load = data;
     struct reader key_reader = reader_of(key, key_length), value_reader = reader_of(value, value_length);
     uint8_t kind = 0;
+    bool good = true;
 
-    if (key_length == sizeof state_key && memcmp(key, state_key, sizeof state_key) == 0) {
-        if (!reader_be32(&value_reader, &load->nsm->state) || !reader_is_done(&value_reader))
-            load->err = ERR_CORRUPT;
-    } else if (!reader_u8(&key_reader, &kind)) {
-        load->err = ERR_CORRUPT;
-    } else if (kind == 'h') {
+    if (key_length == sizeof state_key && memcmp(key, state_key, sizeof state_key) == 0)
+        good = reader_be32(&value_reader, &load->nsm->state) && reader_is_done(&value_reader);
+    else if (reader_u8(&key_reader, &kind) && kind == 'h')
         load->err = load_host(load->nsm, &key_reader, &value_reader);
-    } else if (kind != 'w' || !nsm__load_watch(load->nsm, &key_reader, &value_reader)) {
+    else
+        good = kind == 'w' && nsm__load_watch(load->nsm, &key_reader, &value_reader);
+    if (!good)
         load->err = ERR_CORRUPT;
-    }
     return load->err == ERR_OK;
 }
 
