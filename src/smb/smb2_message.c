@@ -163,14 +163,15 @@ static void send_plain(struct smb2_conn *conn, const struct writer *writer)
 static void send_replies(struct smb2_message *message, const struct writer *writer)
 {
     struct smb2_conn *conn = message->conn;
+    bool sent = !writer->failed;
 
     if (conn == NULL || conn->net == NULL || conn->closing || writer->length == 0)
         return;
-    if (writer->failed)
-        smb2__conn_close(conn, false);
-    else if (message->encrypted_by == NULL)
+    if (sent && message->encrypted_by == NULL)
         send_plain(conn, writer);
-    else if (!send_encrypted(conn, message->encrypted_by, writer))
+    else if (sent)
+        sent = send_encrypted(conn, message->encrypted_by, writer);
+    if (!sent)
         smb2__conn_close(conn, false);
 }
 
