@@ -281,8 +281,8 @@ void nlm__reply_durable(struct nlm_request *request, enum nlm_status status)
     struct nlm_host *host = request->host;
     enum err err;
 
-    if (recovery_writes(nlm->state) + nsm__writes(nlm->nsm) == request->writes_before &&
-        host->recording == 0) {
+    if (host->is_recorded && host->recording == 0 &&
+        recovery_writes(nlm->state) + nsm__writes(nlm->nsm) == request->writes_before) {
         nlm__reply(request, status);
         return;
     }

@@ -31,7 +31,7 @@ static void done(struct onc_client_call *call, enum err err, struct reader *resu
 
     (void)results;
     if (err != ERR_OK)
-        log_debug("nlm: an answer did not reach %s: %s", net_address_format(&call->to, peer), err_text(err));
+        log_debug("nlm: an answer did not reach %s: %s", nfs__host_text(&call->to, peer), err_text(err));
     forget(answer);
 }
 

@@ -181,7 +181,7 @@ static void answered(struct nlm_block *block, uint32_t status)
         return;
     }
     if (status != NLM_STATUS_GRANTED)
-        log_debug("nlm: %s does not want a lock: %u", net_address_format(&block->address, peer), status);
+        log_debug("nlm: %s does not want a lock: %u", nfs__host_text(&block->address, peer), status);
     nlm__block_end(block, status == NLM_STATUS_GRANTED);
 }
 
@@ -198,8 +198,8 @@ static void on_called(struct onc_client_call *call, enum err err, struct reader 
         return;
     }
     if (err != ERR_OK)
-        log_debug("nlm: %s can't be told that its lock is granted: %s",
-                  net_address_format(&block->address, peer), err_text(err));
+        log_debug("nlm: %s can't be told that its lock is granted: %s", nfs__host_text(&block->address, peer),
+                  err_text(err));
     /* GRANTED_RES, or nothing, comes meanwhile. */
     call_later(block);
 }

@@ -156,7 +156,7 @@ static void lose_all(struct nlm_host *host, const char *why)
     nlm__blocks_drop(host);
     if (host->client == NULL)
         return;
-    log_info("nlm: %s %s: what it held is free", net_address_format(&host->address, text), why);
+    log_info("nlm: %s %s: what it held is free", nfs__host_text(&host->address, text), why);
     client_destroy(host->client);
 }
 

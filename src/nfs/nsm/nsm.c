@@ -124,6 +124,7 @@ static void run_simu_crash(struct onc_call *call)
         return;
     if (is_local(call)) {
         nsm->state += 2;
+        nsm__untell_all(nsm);
         if (nsm__put_state(nsm) == ERR_OK)
             loop_timer_start(nsm->loop, &nsm->begin, 0, 0);
         else

@@ -79,7 +79,8 @@ static enum err new_host(struct nsm *nsm, const struct nsm_subject *subject, str
 
 static void free_host(struct nsm_host *host)
 {
-    nsm__notices_end(host->nsm, host);
+    if (host->notices > 0)
+        nsm__notices_end(host->nsm, host);
     hashtable_remove(&host->nsm->monitored, &host->hashlink);
     free(host);
 }
@@ -173,6 +174,7 @@ static enum err load_host(struct nsm *nsm, struct reader *key, struct reader *va
     if (err == ERR_OK) {
         host->state = state;
         host->local = nfs__address_of_bytes(local);
+        host->untold = true;
     }
     return err;
 }
@@ -238,10 +240,18 @@ void nsm__unmonitor(struct nsm *nsm, const struct nsm_subject *subject)
     if (host == NULL)
         return;
     host->in_use = false;
-    if (host->notices == 0) {
+    if (host->notices == 0 && !host->untold) {
         remove_host(host);
         free_host(host);
     }
+}
+
+void nsm__untell_all(struct nsm *nsm)
+{
+    struct hashlink *link = NULL;
+
+    while ((link = hashtable_walk(&nsm->monitored, link)) != NULL)
+        container_of(link, struct nsm_host, hashlink)->untold = true;
 }
 
 void nsm__host_told(struct nsm_host *host)

@@ -72,7 +72,7 @@ static void send_later(struct nsm_notice *notice)
     char text[NET_ADDRESS_TEXT];
 
     if (clock_monotonic_ms() - notice->began_ms >= nsm->give_up_ms) {
-        log_warning("nsm: %s can't be told of our restart", net_address_format(&notice->host->address, text));
+        log_warning("nsm: %s can't be told of our restart", nfs__host_text(&notice->host->address, text));
         end(notice);
         return;
     }
@@ -156,6 +156,9 @@ void nsm__notify_all(struct nsm *nsm)
     while ((link = hashtable_walk(&nsm->monitored, link)) != NULL) {
         struct nsm_host *host = container_of(link, struct nsm_host, hashlink);
 
+        if (!host->untold)
+            continue;
+        host->untold = false;
         /* A few in each millisecond, so that thousands don't go out as one burst. */
         if (!is_any(&host->local))
             new_notice(host, false, count / SPREAD);

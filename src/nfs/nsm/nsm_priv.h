@@ -84,6 +84,7 @@ struct nsm_host {
     struct nsm *nsm;
     struct net_address address, local; /* LOCAL: what it calls us */
     uint32_t state;                    /* of its NSM, 0: not known */
+    bool untold;                       /* of our last restart; not set for who locked first after it */
     bool in_use;                       /* it has locked since our start; else it is only to be told of that */
     uint32_t notices;                  /* under way to it */
     uint32_t name_length;
@@ -105,12 +106,14 @@ enum err nsm__load(struct nsm *nsm) ERR_MUST_CHECK;
 enum err nsm__put_state(struct nsm *nsm) ERR_MUST_CHECK;
 /* Frees what is in memory; records stay. */
 void nsm__hosts_free(struct nsm *nsm);
+/* All are to be told again. */
+void nsm__untell_all(struct nsm *nsm);
 /* HOST is told: forgotten when it is not in use. */
 void nsm__host_told(struct nsm_host *host);
 
 /* ---- SM_NOTIFY of ours (nsm_notify.c) ---- */
 
-/* Tells every monitored host our state number. */
+/* Tells our state number to every monitored host that is untold. */
 void nsm__notify_all(struct nsm *nsm);
 /* Ends the notices to HOST (NULL: all). */
 void nsm__notices_end(struct nsm *nsm, const struct nsm_host *host);
