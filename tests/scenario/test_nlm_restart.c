@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "nlm_fixture.h"
+#include "simdisk.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -144,6 +145,53 @@ static void notices_repeated(void **state)
     nlmhost_wait_ms(host, 300);
     assert_int_equal(host->notices, 0);
     assert_false(grace_is_active(world->state));
+}
+
+/* A host that holds nothing for a while is forgotten; who waits, or holds something, is not. */
+static void idle_hosts(void **state)
+{
+    struct nlmc_lock lock = a_lock("alpha", 1, 0, 10), theirs = a_lock("beta", 1, 20, 10);
+    struct nlmc_lock waits = a_lock("gamma", 1, 20, 10);
+
+    (void)state;
+    world->options.locking.host_idle_ms = 100;
+    restart();
+    waits.block = true;
+    assert_int_equal(nlm_call(nlm, NLMC_LOCK, &file, &lock, NULL), NLMC_GRANTED_OK);
+    assert_int_equal(nlm_call(nlm, NLMC_LOCK, &file, &theirs, NULL), NLMC_GRANTED_OK);
+    assert_int_equal(nlm_call(nlm, NLMC_LOCK, &file, &waits, NULL), NLMC_BLOCKED);
+    nlmhost_wait_ms(host, 250);
+    assert_int_equal(counters().clients, 3);
+    assert_int_equal(nlm_call(nlm, NLMC_UNLOCK, &file, &lock, NULL), NLMC_GRANTED_OK);
+    nlmhost_until(host, counters().clients == 2);
+    assert_int_equal(nlm_call(nlm, NLMC_LOCK, &file, &lock, NULL), NLMC_GRANTED_OK);
+    assert_int_equal(nlm_call(nlm, NLMC_UNLOCK, &file, &lock, NULL), NLMC_GRANTED_OK);
+    assert_int_equal(nlm_call(nlm, NLMC_UNLOCK, &file, &theirs, NULL), NLMC_GRANTED_OK);
+    nlmhost_until(host, host->seen[NLMC_GRANTED].count == 1);
+    nlmhost_until(host, counters().clients == 1);
+    restart();
+    nlmhost_until(host, host->notices == 2);
+    assert_true(grace_is_active(world->state));
+    nlmhost_wait_ms(host, 100);
+    assert_int_equal(host->notices, 2);
+}
+
+/* A first lock that can't be recorded is not given: after a crash its host would not be told. */
+static void not_recorded(void **state)
+{
+    struct nlmc_lock lock = a_lock("alpha", 1, 0, 10), share = lock;
+
+    (void)state;
+    nfsworld_turn(world, 50);
+    simdisk_fail(world->disk, 1, ERR_IO, SIMDISK_STICKY);
+    assert_int_equal(nlm_call(nlm, NLMC_LOCK, &file, &lock, NULL), NLMC_FAILED);
+    assert_int_equal(counters().locks, 0);
+    share.mode = share.access = 1;
+    assert_int_equal(nlm_call(nlm, NLMC_SHARE, &file, &share, NULL), NLMC_FAILED);
+    assert_int_equal(counters().opens, 0);
+    disconnect_all();
+    nfsworld_abandon(&world);
+    nlmhost_close(&host);
 }
 
 static uint32_t locks_after(const char *name, uint32_t state)
@@ -286,6 +334,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(reclaimed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(shares_reclaimed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(notices_repeated, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(idle_hosts, set_up, tear_down),
+        cmocka_unit_test_setup(not_recorded, set_up),
         cmocka_unit_test_setup_teardown(their_restart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(their_restart_seen_at_lock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(both_restart, set_up, tear_down),

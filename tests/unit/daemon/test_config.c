@@ -64,6 +64,9 @@ static void defaults(void **state)
     assert_true(config->nfs_port.on);
     assert_int_equal(config->nfs_port.number, 2049);
     assert_int_equal(config->mountd_port.number, 20048);
+    assert_true(config->nlm_port.on && config->statd_port.on);
+    assert_int_equal(config->nlm_port.number, 0);
+    assert_int_equal(config->statd_port.number, 0);
     assert_int_equal(config->rpcbind, ONC_PORTMAP_AUTO);
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
     assert_int_equal(config->export_count, 0);
@@ -81,6 +84,8 @@ static void global(void **state)
                                       "\n"
                                       "nfs port = 0\n"
                                       "mountd port = any\n"
+                                      "nlm port = 4045\n"
+                                      "statd port = 0\n"
                                       "rpcbind: no\n"
                                       "log level = DEBUG\n"
                                       "idle timeout = 30\n"
@@ -95,6 +100,8 @@ static void global(void **state)
     assert_false(config->nfs_port.on);
     assert_true(config->mountd_port.on);
     assert_int_equal(config->mountd_port.number, 0);
+    assert_int_equal(config->nlm_port.number, 4045);
+    assert_false(config->statd_port.on);
     assert_int_equal(config->rpcbind, ONC_PORTMAP_OFF);
     assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(config->rpc.idle_ms, 30000);
