@@ -137,10 +137,12 @@ static void run_notify(struct onc_call *call)
 {
     struct nsm *nsm = call->program->data;
     struct nsm_args args;
+    char text[NET_ADDRESS_TEXT];
     struct nlm_bytes name;
 
     if (!decode(call, NSM_NOTIFY, &args))
         return;
+    log_debug("nsm: %s has state %u", nfs__host_text(&call->peer, text), args.state);
     name = (struct nlm_bytes){.data = args.name.data, .length = args.name.length};
     if (nsm->nlm != NULL)
         nlm__host_restarted(nsm->nlm, &call->peer, name, args.state);
