@@ -1,6 +1,6 @@
 /*
- * test_nfs4_full_tables.c - full tables: each is answered with the protocol's own error, takes nothing away from
- * who has something, and is no longer full when somebody gives something back (RFC 7530 13.1.8.1, RFC
+ * test_nfs4_full_tables.c - full tables: each is answered with the protocol's own error, takes nothing away
+ * from who has something, and is no longer full when somebody gives something back (RFC 7530 13.1.8.1, RFC
  * 8881 15.1.1.3).
  */
 #include <setjmp.h>
