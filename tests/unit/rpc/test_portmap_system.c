@@ -127,7 +127,7 @@ static int run_program(char *const arguments[])
             length += (size_t)got;
         else if (ended == 0)
             ended = waitpid(pid, &status, WNOHANG);
-        got <= 0 && ended == pid;
+        got == 0 && ended == pid; /* it may write after a read that found nothing, and end */
     }));
     output[length] = '\0';
     close(fd);
