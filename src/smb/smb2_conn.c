@@ -6,7 +6,7 @@
  * the store. Reading pauses while too much is in flight or the peer does not take its replies.
  *
  * Ends: the peer's, an error, a broken frame or message, a logon that does not come, shutdown. All close the
- * socket; gone() comes from the loop, detaches the messages in flight, ends the sessions and frees.
+ * socket; gone() comes from the loop, detaches the messages in flight, ends the channels and frees.
  */
 #include "smb/smb2_priv.h"
 
@@ -24,8 +24,8 @@ static struct smb2_conn *conn_of(void *owner)
 
 static bool must_pause(const struct smb2_conn *conn)
 {
-    return conn->message_count >= SMB2_MESSAGES_MAX || conn->message_bytes >= SMB2_BYTES_MAX ||
-           net_conn_is_congested(conn->net);
+    return conn->message_count - conn->async_count >= SMB2_MESSAGES_MAX ||
+           conn->message_bytes >= SMB2_BYTES_MAX || net_conn_is_congested(conn->net);
 }
 
 static uint8_t *on_space(struct net_conn *net, void *owner, size_t *length_r)
@@ -114,8 +114,8 @@ static void on_closed(struct net_conn *net, void *owner, enum err why)
     loop_timer_stop(&conn->idle);
     while (!list_is_empty(&conn->messages))
         smb2__message_detach(list_first(&conn->messages, struct smb2_message, link));
-    while (!list_is_empty(&conn->sessions))
-        smb2__session_end(list_first(&conn->sessions, struct smb2_session, link));
+    while (!list_is_empty(&conn->channels))
+        smb2__channel_end(list_first(&conn->channels, struct smb2_channel, conn_link));
     buf_unref(&conn->frame);
     list_remove(&conn->link);
     conn->magic = 0;
@@ -132,9 +132,9 @@ static void on_idle(struct loop_timer *timer)
     struct smb2_conn *conn = container_of(timer, struct smb2_conn, idle);
     const struct list *link;
 
-    list_for_each(link, &conn->sessions)
+    list_for_each(link, &conn->channels)
     {
-        if (container_of(link, const struct smb2_session, link)->valid)
+        if (container_of(link, const struct smb2_channel, conn_link)->valid)
             return;
     }
     if (conn->message_count == 0)
@@ -153,7 +153,7 @@ struct smb2_conn *smb2__conn_of_wire(struct smb_server *server, struct net_conn 
     conn->peer = *net_conn_peer(net);
     conn->next_async = 1;
     smb2__window_init(&conn->window);
-    list_init(&conn->sessions);
+    list_init(&conn->channels);
     list_init(&conn->messages);
     list_push_back(&server->conns, &conn->link);
     conn->idle.callback = on_idle;

@@ -397,6 +397,7 @@ static void settle_open(const struct create *create, struct smb2_open *open)
     open->delete_on_close = (create->args.options & OPTION_DELETE_ON_CLOSE) != 0;
     open->write_through = (create->args.options & OPTION_WRITE_THROUGH) != 0;
     open->mode = create->args.options & OPTION_MODE;
+    open->channel_sequence = create->request->header.channel_sequence;
     message->persistent_id = open->persistent_id;
     message->volatile_id = open->volatile_id;
     message->has_file = true;

@@ -82,8 +82,12 @@ static uint32_t lock_one(struct smb2_request *request, struct lock_holder *holde
     err = lock_wait(holder, &wanted, &request->lock, NULL);
     if (err != ERR_WAIT)
         return status_of(err);
+    if (!smb2__request_pending(request)) {
+        if (lock_wait_cancel(&request->lock))
+            return STATUS_INSUFFICIENT_RESOURCES;
+        return STATUS_SUCCESS;
+    }
     request->cancel = cancel_wait;
-    smb2__request_pending(request);
     return SMB2_WAIT;
 }
 

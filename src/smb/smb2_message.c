@@ -32,17 +32,17 @@ enum { SEVERITY_ERROR = 3, ERROR_BODY_SIZE = 9, FIRST_RELATED = UINT8_MAX };
 bool smb2__header_read(struct reader *reader, struct smb2_header *header_r)
 {
     struct smb2_header header = {.tree_id = 0};
-    uint32_t id, status;
+    uint32_t id;
     uint16_t size;
     uint64_t mixed;
 
     if (!reader_le32(reader, &id) || id != (uint32_t)ID_SMB2 || !reader_le16(reader, &size) ||
         size != HEADER_STRUCTURE_SIZE || !reader_le16(reader, &header.credit_charge) ||
-        !reader_le32(reader, &status) || !reader_le16(reader, &header.command) ||
-        !reader_le16(reader, &header.credits) || !reader_le32(reader, &header.flags) ||
-        !reader_le32(reader, &header.next) || !reader_le64(reader, &header.message_id) ||
-        !reader_le64(reader, &mixed) || !reader_le64(reader, &header.session_id) ||
-        !reader_skip(reader, SMB2_SIGNATURE_SIZE))
+        !reader_le16(reader, &header.channel_sequence) || !reader_skip(reader, 2) ||
+        !reader_le16(reader, &header.command) || !reader_le16(reader, &header.credits) ||
+        !reader_le32(reader, &header.flags) || !reader_le32(reader, &header.next) ||
+        !reader_le64(reader, &header.message_id) || !reader_le64(reader, &mixed) ||
+        !reader_le64(reader, &header.session_id) || !reader_skip(reader, SMB2_SIGNATURE_SIZE))
         return false;
     if (header.flags & SMB2_FLAG_ASYNC)
         header.async_id = mixed;
@@ -105,11 +105,24 @@ static void set_flag(struct writer *writer, size_t reply_at, uint32_t flag)
     writer->data[reply_at + AT_FLAGS] |= (uint8_t)flag;
 }
 
+/* What the peer signs with and we do, NULL when there is none yet. */
+static struct smb2_key *key_of(const struct smb2_request *request)
+{
+    if (request->channel != NULL)
+        return smb2__channel_key(request->channel);
+    return request->session != NULL ? request->session->signing : NULL;
+}
+
+static bool must_sign(const struct smb2_request *request)
+{
+    return request->signs && !request->message->encrypted && key_of(request) != NULL;
+}
+
 /* Signs the reply from REPLY_AT to the end of what is written. */
-static bool sign_reply(struct writer *writer, size_t reply_at, struct smb2_session *session)
+static bool sign_reply(struct writer *writer, size_t reply_at, const struct smb2_request *request)
 {
     struct smb2_part part = {.data = writer->data + reply_at, .length = writer->length - reply_at};
-    struct smb2_engine *engine = smb2_engine_take(session->signing);
+    struct smb2_engine *engine = smb2_engine_take(key_of(request));
     uint8_t signature[SMB2_SIGNATURE_SIZE];
     enum err err;
 
@@ -191,8 +204,7 @@ static void seal_last(struct smb2_message *message, bool another)
     }
     if (writer->failed)
         return;
-    if (request->signs && !message->encrypted && request->session != NULL &&
-        request->session->signing != NULL && !sign_reply(writer, request->reply_at, request->session))
+    if (must_sign(request) && !sign_reply(writer, request->reply_at, request))
         writer->failed = true;
 }
 
@@ -217,8 +229,8 @@ static void hash_reply(struct smb2_request *request, uint32_t status)
     if (request->header.command == SMB2_NEGOTIATE && status == STATUS_SUCCESS)
         update_preauth(request, conn->preauth);
     else if (request->header.command == SMB2_SESSION_SETUP && status == STATUS_MORE_PROCESSING_REQUIRED &&
-             request->session != NULL)
-        update_preauth(request, request->session->preauth);
+             request->channel != NULL)
+        update_preauth(request, request->channel->preauth);
 }
 
 static void finish_reply(struct smb2_request *request, uint32_t status)
@@ -236,6 +248,7 @@ static void finish_reply(struct smb2_request *request, uint32_t status)
         write_error(writer);
         status = STATUS_INSUFFICIENT_RESOURCES;
     }
+    smb2__replay_end(request);
     message->any_reply = !writer->failed;
     if (writer->failed)
         return;
@@ -253,7 +266,7 @@ static void finish_reply(struct smb2_request *request, uint32_t status)
     hash_reply(request, status);
 }
 
-void smb2__request_pending(struct smb2_request *request)
+bool smb2__request_pending(struct smb2_request *request)
 {
     struct smb2_message *message = request->message;
     struct smb2_conn *conn = message->conn;
@@ -261,7 +274,10 @@ void smb2__request_pending(struct smb2_request *request)
     size_t at = request->reply_at;
 
     if (conn == NULL || request->async_id != 0)
-        return;
+        return true;
+    if (conn->async_count >= SMB2_ASYNC_MAX)
+        return false;
+    conn->async_count++;
     request->async_id = conn->next_async++;
     writer_init_growing(&interim, SMB2_HEADER_SIZE + 64);
     writer_bytes(&interim, message->replies.data + at, SMB2_HEADER_SIZE);
@@ -271,12 +287,12 @@ void smb2__request_pending(struct smb2_request *request)
         set_flag(&interim, 0, SMB2_FLAG_ASYNC);
         writer_patch_le32(&interim, AT_ASYNC, (uint32_t)request->async_id);
         writer_patch_le32(&interim, AT_ASYNC + 4, (uint32_t)(request->async_id >> 32));
-        if (request->signs && !message->encrypted && request->session != NULL &&
-            !sign_reply(&interim, 0, request->session))
+        if (must_sign(request) && !sign_reply(&interim, 0, request))
             interim.failed = true;
     }
     send_replies(message, &interim);
     writer_free(&interim);
+    return true;
 }
 
 /* ---- checks before a request runs ---- */
@@ -284,7 +300,7 @@ void smb2__request_pending(struct smb2_request *request)
 static bool verify(struct smb2_request *request)
 {
     struct smb2_part part = {.data = request->data, .length = request->length};
-    struct smb2_engine *engine = smb2_engine_take(request->session->signing);
+    struct smb2_engine *engine = smb2_engine_take(key_of(request));
     bool good = engine != NULL && smb2_verify(engine, &part, 1);
 
     smb2_engine_give(&engine);
@@ -300,7 +316,7 @@ static uint32_t check_protection(struct smb2_request *request)
         return session == request->message->encrypted_by ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
     if (session->encrypts && request->header.command != SMB2_SESSION_SETUP)
         return STATUS_ACCESS_DENIED;
-    if (session->signing == NULL)
+    if (key_of(request) == NULL)
         return (request->row->needs & SMB2_WITHOUT_SIGNATURE) ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
     if (!(request->header.flags & SMB2_FLAG_SIGNED) || !verify(request))
         return STATUS_ACCESS_DENIED;
@@ -308,15 +324,35 @@ static uint32_t check_protection(struct smb2_request *request)
     return STATUS_SUCCESS;
 }
 
+/* A session of another connection, which SESSION_SETUP may ask to bind: it must show that it has its key, or
+ * it learns no more than that there is nothing (MS-SMB2 3.3.5.5). */
+static uint32_t find_foreign_session(struct smb2_request *request)
+{
+    request->session = smb2__session_find(request->message->server, request->header.session_id);
+    if (request->session == NULL)
+        return STATUS_USER_SESSION_DELETED;
+    request->session->references++;
+    if (!(request->header.flags & SMB2_FLAG_SIGNED) || request->session->signing == NULL)
+        return STATUS_SUCCESS;
+    request->signs = verify(request);
+    return request->signs ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
+}
+
 static uint32_t find_session(struct smb2_request *request)
 {
     struct smb2_message *message = request->message;
+    bool needed = (request->row->needs & SMB2_NEEDS_SESSION) != 0;
+    struct smb2_channel *channel = smb2__channel_find(message->conn, request->header.session_id);
 
-    request->session = smb2__session_find(message->conn, request->header.session_id);
-    if (request->session == NULL)
-        return (request->row->needs & SMB2_NEEDS_SESSION) ? STATUS_USER_SESSION_DELETED : STATUS_SUCCESS;
+    if (channel == NULL && request->header.command == SMB2_SESSION_SETUP && request->header.session_id != 0)
+        return find_foreign_session(request);
+    if (channel == NULL)
+        return needed ? STATUS_USER_SESSION_DELETED : STATUS_SUCCESS;
+    channel->references++;
+    request->channel = channel;
+    request->session = channel->session;
     request->session->references++;
-    if ((request->row->needs & SMB2_NEEDS_SESSION) && !request->session->valid)
+    if (needed && !channel->valid)
         return STATUS_USER_SESSION_DELETED;
     return check_protection(request);
 }
@@ -401,6 +437,8 @@ static uint32_t begin_request(struct smb2_request *request)
         message->tree_id = request->header.tree_id;
         status = find_open(request);
     }
+    if (status == STATUS_SUCCESS)
+        status = smb2__replay_begin(request);
     return status == STATUS_SUCCESS ? request->row->run(request) : status;
 }
 
@@ -408,8 +446,10 @@ static uint32_t begin_request(struct smb2_request *request)
 
 static void clear_request(struct smb2_request *request)
 {
+    smb2__replay_end(request);
     smb2__open_unref(&request->open);
     smb2__tree_unref(&request->tree);
+    smb2__channel_unref(&request->channel);
     smb2__session_unref(&request->session);
     buf_unref(&request->payload);
 }
@@ -476,13 +516,15 @@ static void cancel_other(struct smb2_request *request)
 {
     struct smb2_conn *conn = request->message->conn;
 
-    request->session = smb2__session_find(conn, request->header.session_id);
-    if (request->session == NULL)
+    request->channel = smb2__channel_find(conn, request->header.session_id);
+    if (request->channel == NULL)
         return;
+    request->channel->references++;
+    request->session = request->channel->session;
     request->session->references++;
     if (request->message->encrypted ? request->session != request->message->encrypted_by
                                     : (request->header.flags & SMB2_FLAG_SIGNED) != 0 &&
-                                          (request->session->signing == NULL || !verify(request)))
+                                          (key_of(request) == NULL || !verify(request)))
         return;
     smb2__message_cancel(conn, &request->header);
 }
@@ -554,6 +596,8 @@ void smb2__request_done(struct smb2_request *request, uint32_t status)
         message_free(message);
         return;
     }
+    if (request->async_id != 0)
+        conn->async_count--;
     finish_reply(request, status);
     if (request->header.command == SMB2_CREATE)
         message->related_status = status;
@@ -595,6 +639,7 @@ void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *head
 static bool decrypt(struct smb2_message *message)
 {
     struct smb2_transform transform;
+    struct smb2_channel *channel;
     struct smb2_session *session;
     struct smb2_engine *engine;
     uint8_t *plain = message->buf->data + SMB2_TRANSFORM_SIZE;
@@ -603,9 +648,10 @@ static bool decrypt(struct smb2_message *message)
     if (message->conn->cipher == SMB2_CIPHER_NONE ||
         smb2_transform_read(message->data, message->length, &transform) != ERR_OK)
         return false;
-    session = smb2__session_find(message->conn, transform.session_id);
-    if (session == NULL || session->decrypt == NULL)
+    channel = smb2__channel_find(message->conn, transform.session_id);
+    if (channel == NULL || channel->session->decrypt == NULL)
         return false;
+    session = channel->session;
     engine = smb2_engine_take(session->decrypt);
     if (engine == NULL)
         return false;

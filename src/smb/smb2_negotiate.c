@@ -13,6 +13,7 @@
 
 enum {
     CAPABILITY_LARGE_MTU = 4,
+    CAPABILITY_MULTI_CHANNEL = 8,
     CAPABILITY_ENCRYPTION = 0x40,
     CONTEXT_PREAUTH = 1,
     CONTEXT_ENCRYPTION = 2,
@@ -202,6 +203,9 @@ uint32_t smb2__capabilities(const struct smb2_conn *conn, uint16_t dialect)
 
     if (conn->cipher != SMB2_CIPHER_NONE && dialect < 0x0311)
         capabilities |= CAPABILITY_ENCRYPTION;
+    /* MS-SMB2 3.3.5.4 */
+    if (dialect >= 0x0300)
+        capabilities |= conn->client_capabilities & CAPABILITY_MULTI_CHANNEL;
     return capabilities;
 }
 

@@ -82,7 +82,7 @@ static void release_inode(void *user)
 
 static enum err register_open(struct smb_server *server, struct smb2_open *open, uint32_t share)
 {
-    struct client *client = open->tree->session->client;
+    struct client *client = open->machine->client;
     unsigned access = share_access(open->access);
     struct inode_attr attr;
     struct open_spec spec;
@@ -100,7 +100,7 @@ static enum err register_open(struct smb_server *server, struct smb2_open *open,
     err = grant_break(open->file, access & OPEN_WRITE ? GRANT_OP_OPEN_WRITE : GRANT_OP_READ, client, NULL, 0,
                       NULL);
     if (err == ERR_OK)
-        err = owner_get(client, OWNER_KIND, &open->volatile_id, sizeof open->volatile_id, &open->owner);
+        err = owner_get(client, OWNER_KIND, &open->persistent_id, sizeof open->persistent_id, &open->owner);
     /* Who only looks at attributes denies nothing. */
     spec = (struct open_spec){.file = open->file,
                               .owner = open->owner,
@@ -129,12 +129,20 @@ uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, struc
     open->tree = tree;
     tree->references++;
     open->session = session;
+    open->server = server;
+    open->machine = session->machine;
+    open->machine->references++;
     open->inode = inode;
     open->access = access;
     vfs_getattr(inode, &attr);
     open->is_directory = attr.type == INODE_DIRECTORY;
     list_init(&open->link);
     err = register_open(server, open, share);
+    if (err == ERR_OK && !hashtable_insert(&server->opens, &open->by_id, hash_u64(open->persistent_id))) {
+        open_close(open->share);
+        open->share = NULL;
+        err = ERR_NOMEM;
+    }
     if (err != ERR_OK) {
         open->inode = NULL; /* the caller's still */
         open->dead = true;
@@ -147,19 +155,25 @@ uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, struc
     return STATUS_SUCCESS;
 }
 
-struct smb2_open *smb2__open_find(const struct smb2_session *session, uint64_t persistent,
-                                  uint64_t volatile_id)
+struct smb2_open *smb2__open_by_id(const struct smb_server *server, uint64_t persistent)
 {
-    const struct list *link;
+    struct hashlink *link = hashtable_find(&server->opens, hash_u64(persistent));
 
-    list_for_each(link, &session->opens)
-    {
-        struct smb2_open *open = container_of(link, struct smb2_open, link);
+    for (; link != NULL; link = hashtable_find_next(link)) {
+        struct smb2_open *open = container_of(link, struct smb2_open, by_id);
 
-        if (open->volatile_id == volatile_id && open->persistent_id == persistent)
+        if (open->persistent_id == persistent)
             return open;
     }
     return NULL;
+}
+
+struct smb2_open *smb2__open_find(const struct smb2_session *session, uint64_t persistent,
+                                  uint64_t volatile_id)
+{
+    struct smb2_open *open = smb2__open_by_id(session->server, persistent);
+
+    return open != NULL && open->session == session && open->volatile_id == volatile_id ? open : NULL;
 }
 
 void smb2__open_unref(struct smb2_open **open)
@@ -175,6 +189,7 @@ void smb2__open_unref(struct smb2_open **open)
     vfs_unref(&gone->inode);
     vfs_unref(&gone->dir);
     smb2__tree_unref(&gone->tree);
+    smb2__client_unref(&gone->machine);
     free(gone);
 }
 
@@ -201,7 +216,6 @@ static void delete_name(struct smb2_open *open, struct vfs_context *context)
 
 static void finish_delete(struct smb2_open *open, struct vfs_context *context)
 {
-    struct smb2_session *session = open->tree->session;
     struct smb2_open *other = other_open(open, open->file);
     struct vfs_context own;
 
@@ -210,8 +224,7 @@ static void finish_delete(struct smb2_open *open, struct vfs_context *context)
         return;
     }
     if (context == NULL) {
-        if (smb2__tree_context(session->conn->server, open->tree, owner_id(open->owner), &own) !=
-            STATUS_SUCCESS)
+        if (smb2__tree_context(open->server, open->tree, owner_id(open->owner), &own) != STATUS_SUCCESS)
             return;
         context = &own;
     }
@@ -225,6 +238,7 @@ void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
     if (open->dead)
         return;
     open->dead = true;
+    hashtable_remove(&open->server->opens, &open->by_id);
     list_remove(&open->link);
     open->session->open_count--;
     if (open->share != NULL)

@@ -1,21 +1,27 @@
 /*
  * smb2_priv.h - what the files of the SMB front-end share.
  *
- *   smb_server -> smb2_conn (a TCP connection) -> smb2_session (a user) -> smb2_tree (a share) ; smb2_open
+ *   smb_server -> smb2_conn (a TCP connection)  -> smb2_channel
+ *              -> smb2_session (a user)         -> smb2_channel, smb2_tree (a share), smb2_open
+ *              -> smb2_client (a machine) , all opens by their ids
+ *
+ * A session lives as long as it has a channel: a connection that it was logged on over, or bound to.
  *
  * A message of the peer becomes a struct smb2_message: one request, or a compound of several that run one
  * behind the other. Each writes its reply behind the last one's into the message's writer; when the last has
  * ended, all of them are signed or encrypted and sent. A message outlives its connection when something it
  * waits for does: `conn` is NULL then, and it ends without a reply.
  *
- * Sessions, trees and opens are counted: what hangs in the tables is one reference, a request another. What
- * was ended (`dead`) is no longer found.
+ * Sessions, channels, trees and opens are counted: what hangs in the tables is one reference, a request
+ * another. What was ended (`dead`) is no longer found.
  */
 #ifndef DITTOFS_SMB_SMB2_H
 #define DITTOFS_SMB_SMB2_H
 
 #include "dittofs/client.h"
 #include "dittofs/cursor.h"
+#include "dittofs/hash.h"
+#include "dittofs/hashtable.h"
 #include "dittofs/list.h"
 #include "dittofs/lock.h"
 #include "dittofs/log.h"
@@ -36,16 +42,17 @@ enum {
     SMB2_FRAME_MAX = SMB2_IO_MAX + 65536,       /* of a message */
     SMB2_REPLY_MAX = 4 * (SMB2_IO_MAX + 65536), /* of a compound's replies */
     SMB2_COMPOUND_MAX = 32,                     /* requests */
-    SMB2_MESSAGES_MAX = 512,                    /* in flight of one connection */
+    SMB2_MESSAGES_MAX = 512,                    /* in flight of one connection, beside those that wait long */
     SMB2_BYTES_MAX = 16 << 20,                  /* of these */
-    SMB2_CREDITS_MAX = 512,                     /* ids a client may use ahead */
+    SMB2_CREDITS_MAX = 8192,                    /* ids a client may use ahead */
     SMB2_SESSIONS_MAX = 64,                     /* of a connection */
+    SMB2_CHANNELS_MAX = 32,                     /* of a session */
     SMB2_TREES_MAX = 256,                       /* of a session */
     SMB2_OPENS_MAX = 16384,                     /* of a session */
     SMB2_LOGON_MS = 45 * 1000,                  /* for a logon to come to its end */
     SMB2_PATH_MAX = 4096,                       /* bytes of UTF-8 */
     SMB2_FAMILY = 60,                           /* of its struct client */
-    SMB2_ASYNC_MAX = 512
+    SMB2_ASYNC_MAX = 512,                       /* requests of a connection that wait long */
 };
 
 enum smb2_command {
@@ -77,10 +84,12 @@ enum {
     SMB2_FLAG_ASYNC = 2,
     SMB2_FLAG_RELATED = 4,
     SMB2_FLAG_SIGNED = 8,
+    SMB2_FLAG_REPLAY = 0x20000000,
 };
 
 struct smb2_header {
     uint16_t credit_charge;
+    uint16_t channel_sequence; /* 3.x: how often the client has lost a channel of the session */
     uint16_t command;
     uint16_t credits; /* asked for */
     uint32_t flags;
@@ -118,6 +127,10 @@ struct smb_server {
     struct cred_delays *delays;
     struct list listeners; /* of struct smb__listener */
     struct list conns;
+    struct hashtable sessions; /* by id */
+    struct hashtable opens;    /* by persistent id */
+    struct hashtable clients;  /* by ClientGuid */
+    struct siphash_key hash_key;
     uint64_t next_session, next_file;
     uint32_t message_count; /* in flight, of all connections */
     struct timestamp started;
@@ -155,10 +168,10 @@ struct smb2_conn {
     uint8_t client_guid[16];
     uint8_t preauth[SMB2_PREAUTH_SIZE];
     struct smb2_window window;
-    struct list sessions;
-    uint32_t session_count;
+    struct list channels;
+    uint32_t channel_count;
     struct list messages;
-    uint32_t message_count;
+    uint32_t message_count, async_count;
     size_t message_bytes;
     uint64_t next_async;
     struct loop_timer idle;
@@ -173,21 +186,50 @@ void smb2__server_check_stopped(struct smb_server *server);
 
 /* ---- sessions, trees, opens ---- */
 
+/* A machine as state knows it: what all sessions of one ClientGuid hold. Counted: sessions and opens. */
+struct smb2_client {
+    uint32_t references;
+    struct smb_server *server;
+    struct hashlink link;
+    uint8_t guid[16]; /* zeros: of one session alone */
+    struct client *client;
+};
+
+/* A session on a connection (MS-SMB2 3.3.1.14). */
+struct smb2_channel {
+    uint32_t references;
+    struct smb2_session *session; /* a reference */
+    struct smb2_conn *conn;       /* NULL once it has ended */
+    struct list session_link, conn_link;
+    bool valid;               /* logged on */
+    struct smb2_key *signing; /* NULL: the session's */
+    /* while logging on, or on again */
+    struct cred_acceptor *acceptor;
+    struct loop_timer logon_timer;
+    uint64_t previous_session; /* to be ended when the logon succeeds */
+    uint8_t preauth[SMB2_PREAUTH_SIZE];
+};
+
 struct smb2_session {
     uint32_t references;
     bool dead;
     bool valid;    /* logged on */
     bool encrypts; /* every request must be encrypted */
     uint64_t id;
-    struct smb2_conn *conn; /* NULL when dead */
-    struct list link;
-    struct cred_acceptor *acceptor; /* while logging on */
-    struct loop_timer logon_timer;
-    uint8_t preauth[SMB2_PREAUTH_SIZE];
+    struct smb_server *server;
+    struct hashlink link;
+    struct list channels;
+    uint32_t channel_count;
+    struct smb2_conn *conn; /* one that it can be reached over; NULL when there is none */
+    /* Of the connection that it was made on. */
+    uint16_t dialect;
+    enum smb2_cipher cipher;
+    enum smb2_signing signing_algorithm;
     struct ident_user user;
     struct net_address peer;
     struct smb2_key *signing, *encrypt, *decrypt;
-    struct client *client;
+    struct smb2_client *machine; /* a reference */
+    struct client *client;       /* the machine's */
     struct list trees, opens;
     uint32_t tree_count, open_count, next_tree;
 };
@@ -206,9 +248,12 @@ struct smb2_open {
     uint32_t references;
     bool dead;
     uint64_t persistent_id, volatile_id;
-    struct list link;             /* of the session */
+    struct list link;      /* of the session */
+    struct hashlink by_id; /* in the server's table */
+    struct smb_server *server;
     struct smb2_session *session; /* no reference: NULL when dead */
     struct smb2_tree *tree;       /* a reference */
+    struct smb2_client *machine;  /* a reference: whose owner and share these are */
     struct inode *inode;
     struct inode *dir; /* where NAME is; NULL for the root */
     uint8_t name[STORE_NAME_MAX];
@@ -223,6 +268,10 @@ struct smb2_open {
     struct owner *owner;
     struct open *share;
     uint64_t position;
+    /* MS-SMB2 3.3.1.10: requests that are not answered yet, with its channel sequence and with an earlier one
+     */
+    uint16_t channel_sequence;
+    uint32_t outstanding, outstanding_before;
     /* listing */
     uint64_t cookie;
     unsigned listed; /* "." and ".." so far */
@@ -231,14 +280,35 @@ struct smb2_open {
     size_t pattern_length;
 };
 
+/* The machine with GUID, made when missing, with a reference. */
+enum err smb2__client_get(struct smb_server *server, const uint8_t guid[16], uint64_t session_id,
+                          struct smb2_client **client_r) ERR_MUST_CHECK;
+void smb2__client_unref(struct smb2_client **client);
+
+/* SESSION on CONN, in the tables of both: ERR_LIMIT, ERR_NOMEM. */
+enum err smb2__channel_new(struct smb2_session *session, struct smb2_conn *conn,
+                           struct smb2_channel **channel_r) ERR_MUST_CHECK;
+struct smb2_channel *smb2__channel_find(const struct smb2_conn *conn, uint64_t session_id);
+void smb2__channel_unref(struct smb2_channel **channel);
+/* What it signs with; NULL before somebody has logged on. */
+struct smb2_key *smb2__channel_key(const struct smb2_channel *channel);
+/* Ends a logon, or one that is done anew. */
+void smb2__channel_settle(struct smb2_channel *channel);
+/* Takes it from session and connection; a session without channels ends. */
+void smb2__channel_end(struct smb2_channel *channel);
+/* May SESSION be bound to CONN? MS-SMB2 3.3.5.5 */
+uint32_t smb2__channel_may_bind(const struct smb2_session *session, const struct smb2_conn *conn);
+
 void smb2__session_unref(struct smb2_session **session);
-struct smb2_session *smb2__session_find(const struct smb2_conn *conn, uint64_t id);
+struct smb2_session *smb2__session_find(const struct smb_server *server, uint64_t id);
 /* Closes everything of it and takes it from the tables. */
 void smb2__session_end(struct smb2_session *session);
 void smb2__tree_unref(struct smb2_tree **tree);
 struct smb2_tree *smb2__tree_find(const struct smb2_session *session, uint32_t id);
 void smb2__tree_end(struct smb2_tree *tree);
 void smb2__open_unref(struct smb2_open **open);
+/* Of whatever session. */
+struct smb2_open *smb2__open_by_id(const struct smb_server *server, uint64_t persistent);
 struct smb2_open *smb2__open_find(const struct smb2_session *session, uint64_t persistent,
                                   uint64_t volatile_id);
 /* What the user of TREE may do is asked with CONTEXT, as in every request. */
@@ -263,10 +333,12 @@ struct smb2_request {
     const uint8_t *data; /* the whole request, from its header on */
     size_t length;
     struct reader body; /* behind the header */
+    struct smb2_channel *channel;
     struct smb2_session *session;
     struct smb2_tree *tree;
     struct smb2_open *open;
     bool signs;        /* the reply is signed */
+    bool is_counted;   /* among the open's outstanding requests */
     size_t reply_at;   /* of the header of its reply */
     uint16_t granted;  /* credits */
     uint64_t async_id; /* 0: no interim reply was sent */
@@ -329,11 +401,19 @@ bool smb2__header_read(struct reader *reader, struct smb2_header *header_r) MUST
 bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t length) MUST_CHECK;
 /* Ends a request that waited. */
 void smb2__request_done(struct smb2_request *request, uint32_t status);
-/* Sends STATUS_PENDING for a request that may wait long; CANCEL will find it. */
-void smb2__request_pending(struct smb2_request *request);
+/* Sends STATUS_PENDING for a request that may wait long; CANCEL will find it. False: too many do already,
+ * this one should end with STATUS_INSUFFICIENT_RESOURCES. */
+bool smb2__request_pending(struct smb2_request *request);
 /* Cancels what waits, forgets the connection. */
 void smb2__message_detach(struct smb2_message *message);
 void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *header);
+
+/* ---- channel sequence (smb2_replay.c) ---- */
+
+/* Counts the request among those of its open: STATUS_SUCCESS, or STATUS_FILE_NOT_AVAILABLE when it may have
+ * been overtaken (MS-SMB2 3.3.5.2.10). */
+uint32_t smb2__replay_begin(struct smb2_request *request);
+void smb2__replay_end(struct smb2_request *request);
 
 /* ---- for commands ---- */
 

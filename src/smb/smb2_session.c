@@ -1,10 +1,11 @@
 /*
  * smb2_session.c - SESSION_SETUP (MS-SMB2 2.2.5, 3.3.5.5), and the end of sessions.
  *
- * A session is made by the first SESSION_SETUP without an id, carries the conversation of SPNEGO, and becomes
- * valid when that says who the user is: keys are derived, a client in state is made. A logon that fails or
- * does not come to its end takes the session away; a failed re-authentication takes it away, too.
- * The answer of a logon is held back as cred_delays say.
+ * The conversation of SPNEGO goes over a channel: of a session that is new (no id), that is bound to another
+ * connection (SMB2_SESSION_FLAG_BINDING, with a signature of the session's), or that is there (to log on
+ * anew: keys, opens and locks stay). When it says who the user is, keys are derived; a first logon makes the
+ * session valid and ends the one before that the client names. A binding that fails takes its channel away; a
+ * logon anew that fails takes the session. The answer of a logon is held back as cred_delays say.
  */
 #include "smb/smb2_priv.h"
 
@@ -17,6 +18,7 @@ enum { FLAG_BINDING = 1, SESSION_FLAG_ENCRYPT_DATA = 4, BODY_FIXED = 8 };
 struct setup_args {
     uint8_t flags;
     uint16_t token_offset, token_length;
+    uint64_t previous_session;
     struct reader token;
 };
 
@@ -26,15 +28,17 @@ static bool decode(struct smb2_request *request, struct setup_args *args)
 
     return reader_skip(reader, 2) && reader_u8(reader, &args->flags) && reader_skip(reader, 1 + 4 + 4) &&
            reader_le16(reader, &args->token_offset) && reader_le16(reader, &args->token_length) &&
+           reader_le64(reader, &args->previous_session) &&
            smb2__request_part(request, args->token_offset, args->token_length, &args->token);
 }
 
-struct smb2_session *smb2__session_find(const struct smb2_conn *conn, uint64_t id)
-{
-    const struct list *link;
+/* ---- sessions ---- */
 
-    list_for_each(link, &conn->sessions)
-    {
+struct smb2_session *smb2__session_find(const struct smb_server *server, uint64_t id)
+{
+    struct hashlink *link = hashtable_find(&server->sessions, hash_u64(id));
+
+    for (; link != NULL; link = hashtable_find_next(link)) {
         struct smb2_session *session = container_of(link, struct smb2_session, link);
 
         if (session->id == id)
@@ -43,33 +47,33 @@ struct smb2_session *smb2__session_find(const struct smb2_conn *conn, uint64_t i
     return NULL;
 }
 
-static void on_logon_late(struct loop_timer *timer)
+/* A new session on its first channel. */
+static enum err session_new(struct smb2_conn *conn, struct smb2_channel **channel_r)
 {
-    smb2__session_end(container_of(timer, struct smb2_session, logon_timer));
-}
+    struct smb2_session *session = calloc(1, sizeof *session);
+    enum err err;
 
-static struct smb2_session *session_new(struct smb2_conn *conn)
-{
-    struct smb2_session *session;
-
-    if (conn->session_count >= SMB2_SESSIONS_MAX)
-        return NULL;
-    session = calloc(1, sizeof *session);
     if (session == NULL)
-        return NULL;
+        return ERR_NOMEM;
     session->references = 1;
+    session->server = conn->server;
     session->id = conn->server->next_session++;
-    session->conn = conn;
     session->next_tree = 1;
     session->peer = conn->peer;
-    memcpy(session->preauth, conn->preauth, sizeof session->preauth);
+    session->dialect = conn->dialect;
+    session->cipher = conn->cipher;
+    session->signing_algorithm = conn->signing;
+    list_init(&session->channels);
     list_init(&session->trees);
     list_init(&session->opens);
-    list_push_back(&conn->sessions, &session->link);
-    conn->session_count++;
-    session->logon_timer.callback = on_logon_late;
-    loop_timer_start(conn->server->loop, &session->logon_timer, SMB2_LOGON_MS, 0);
-    return session;
+    if (!hashtable_insert(&conn->server->sessions, &session->link, hash_u64(session->id))) {
+        free(session);
+        return ERR_NOMEM;
+    }
+    err = smb2__channel_new(session, conn, channel_r);
+    if (err != ERR_OK)
+        smb2__session_end(session);
+    return err;
 }
 
 void smb2__session_unref(struct smb2_session **session)
@@ -82,7 +86,7 @@ void smb2__session_unref(struct smb2_session **session)
     smb2_key_free(&gone->signing);
     smb2_key_free(&gone->encrypt);
     smb2_key_free(&gone->decrypt);
-    cred_acceptor_close(&gone->acceptor);
+    smb2__client_unref(&gone->machine);
     OPENSSL_cleanse(gone, sizeof *gone);
     free(gone);
 }
@@ -95,75 +99,109 @@ void smb2__session_end(struct smb2_session *session)
         return;
     session->dead = true;
     session->valid = false;
-    loop_timer_stop(&session->logon_timer);
+    hashtable_remove(&session->server->sessions, &session->link);
     while (!list_is_empty(&session->opens))
         smb2__open_end(list_first(&session->opens, struct smb2_open, link), NULL);
     while (!list_is_empty(&session->trees))
         smb2__tree_end(list_first(&session->trees, struct smb2_tree, link));
-    if (session->client != NULL) {
-        client_destroy(session->client);
-        client_drop(&session->client);
-    }
-    list_remove(&session->link);
-    session->conn->session_count--;
-    session->conn = NULL;
+    while (!list_is_empty(&session->channels))
+        smb2__channel_end(list_first(&session->channels, struct smb2_channel, session_link));
+    session->client = NULL;
+    smb2__client_unref(&session->machine);
     smb2__session_unref(&reference);
 }
 
 /* ---- a logon succeeds ---- */
 
-static enum err make_keys(struct smb2_session *session, const struct cred_result *result)
+static enum err derive(const struct smb2_channel *channel, const struct cred_result *result,
+                       struct smb2_keys *keys_r)
 {
-    const struct smb2_conn *conn = session->conn;
+    const struct smb2_conn *conn = channel->conn;
+
+    return smb2_keys_derive(conn->dialect, conn->cipher, result->session_key, result->session_key_length,
+                            channel->preauth, keys_r);
+}
+
+static enum err make_keys(const struct smb2_channel *channel, const struct cred_result *result)
+{
+    struct smb2_session *session = channel->session;
+    enum smb2_cipher cipher = session->cipher;
     struct smb2_keys keys;
-    enum err err = smb2_keys_derive(conn->dialect, conn->cipher, result->session_key,
-                                    result->session_key_length, session->preauth, &keys);
+    enum err err = derive(channel, result, &keys);
 
     if (err != ERR_OK)
         return err;
-    err = smb2_key_new_signing(conn->signing, keys.signing, &session->signing);
-    if (err == ERR_OK && conn->cipher != SMB2_CIPHER_NONE)
-        err = smb2_key_new_cipher(conn->cipher, true, keys.encrypt, &session->encrypt);
-    if (err == ERR_OK && conn->cipher != SMB2_CIPHER_NONE)
-        err = smb2_key_new_cipher(conn->cipher, false, keys.decrypt, &session->decrypt);
+    err = smb2_key_new_signing(session->signing_algorithm, keys.signing, &session->signing);
+    if (err == ERR_OK && cipher != SMB2_CIPHER_NONE)
+        err = smb2_key_new_cipher(cipher, true, keys.encrypt, &session->encrypt);
+    if (err == ERR_OK && cipher != SMB2_CIPHER_NONE)
+        err = smb2_key_new_cipher(cipher, false, keys.decrypt, &session->decrypt);
     smb2_keys_wipe(&keys);
     return err;
 }
 
-static enum err make_client(struct smb2_session *session)
+static uint32_t log_on_first(struct smb2_channel *channel, const struct cred_result *result)
 {
-    struct client_spec spec = {.family = SMB2_FAMILY,
-                               .owner = &session->id,
-                               .owner_length = sizeof session->id,
-                               .principal = &session->user.uid,
-                               .principal_length = sizeof session->user.uid};
-    struct client *client;
-    enum err err = client_new(session->conn->server->state, &spec, NULL, &client);
-
-    if (err == ERR_OK)
-        session->client = client_hold(client_confirm(client));
-    return err;
-}
-
-/* STATUS_SUCCESS, or why the session can't be. A re-authentication keeps keys and state, and must be of the
- * same user (MS-SMB2 3.3.5.5.3). */
-static uint32_t log_on(struct smb2_session *session)
-{
-    const struct cred_result *result = cred_acceptor_result(session->acceptor);
-    bool must_encrypt = session->conn->server->options.encryption_required;
+    struct smb2_session *session = channel->session;
+    bool must_encrypt = session->server->options.encryption_required;
     enum err err;
 
-    if (session->signing != NULL)
-        return result->user.uid == session->user.uid ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
-    if (must_encrypt && session->conn->cipher == SMB2_CIPHER_NONE)
+    if (must_encrypt && session->cipher == SMB2_CIPHER_NONE)
         return STATUS_ACCESS_DENIED;
     session->user = result->user;
-    err = make_keys(session, result);
+    err = make_keys(channel, result);
     if (err == ERR_OK)
-        err = make_client(session);
+        err = smb2__client_get(session->server, channel->conn->client_guid, session->id, &session->machine);
     if (err != ERR_OK)
         return smb2__status(err);
+    session->client = session->machine->client;
     session->encrypts = must_encrypt;
+    session->valid = true;
+    return STATUS_SUCCESS;
+}
+
+/* MS-SMB2 3.3.5.5.3: a channel signs with a key of its own. */
+static uint32_t bind_channel(struct smb2_channel *channel, const struct cred_result *result)
+{
+    struct smb2_keys keys;
+    enum err err = derive(channel, result, &keys);
+
+    if (err == ERR_OK)
+        err = smb2_key_new_signing(channel->conn->signing, keys.signing, &channel->signing);
+    smb2_keys_wipe(&keys);
+    return err == ERR_OK ? STATUS_SUCCESS : smb2__status(err);
+}
+
+/* The client has lost a session and does not wait for its connection to go (MS-SMB2 3.3.5.5.3). */
+static void end_previous(const struct smb2_channel *channel)
+{
+    const struct smb2_session *session = channel->session;
+    struct smb2_session *previous = smb2__session_find(session->server, channel->previous_session);
+
+    if (previous != NULL && previous != session && previous->valid && previous->user.uid == session->user.uid)
+        smb2__session_end(previous);
+}
+
+/* STATUS_SUCCESS, or why the channel can't be. Binding and logging on anew are for the session's user alone.
+ */
+static uint32_t log_on(struct smb2_channel *channel)
+{
+    const struct cred_result *result = cred_acceptor_result(channel->acceptor);
+    struct smb2_session *session = channel->session;
+    uint32_t status = STATUS_SUCCESS;
+
+    if (session->dead)
+        return STATUS_USER_SESSION_DELETED;
+    if (!session->valid)
+        status = log_on_first(channel, result);
+    else if (result->user.uid != session->user.uid)
+        status = STATUS_ACCESS_DENIED;
+    else if (!channel->valid)
+        status = bind_channel(channel, result);
+    if (status != STATUS_SUCCESS)
+        return status;
+    channel->valid = true;
+    end_previous(channel);
     return STATUS_SUCCESS;
 }
 
@@ -180,13 +218,13 @@ static void write_reply(struct smb2_request *request, const uint8_t *token, size
     writer_bytes(writer, token, length);
 }
 
-static void log_refusal(const struct smb2_session *session, const char *user)
+static void log_refusal(const struct smb2_channel *channel, const char *user)
 {
     char text[NET_ADDRESS_TEXT];
 
     log_info("smb: logon from %s refused: %s (user \"%.64s\")",
-             net_address_format(&session->conn->peer, text),
-             cred_reason_text(cred_acceptor_reason(session->acceptor)), user);
+             net_address_format(&channel->conn->peer, text),
+             cred_reason_text(cred_acceptor_reason(channel->acceptor)), user);
 }
 
 static void on_held(struct loop_timer *timer)
@@ -223,12 +261,22 @@ static const void *host_of(const struct net_address *address, size_t *length_r)
     return &address->sa.v4.sin_addr;
 }
 
+/* The logon failed: what is left of the session? */
+static void refuse(struct smb2_channel *channel)
+{
+    /* A logon anew (MS-SMB2 3.3.5.5.3). */
+    if (channel->valid)
+        smb2__session_end(channel->session);
+    else
+        smb2__channel_end(channel);
+}
+
 /* The conversation is over: the outcome, held back if it must be. */
 static uint32_t conclude(struct smb2_request *request, bool good, const struct writer *token)
 {
-    struct smb2_session *session = request->session;
-    struct smb2_conn *conn = session->conn;
-    const char *user = cred_acceptor_claimed_user(session->acceptor);
+    struct smb2_channel *channel = request->channel;
+    struct smb2_conn *conn = channel->conn;
+    const char *user = cred_acceptor_claimed_user(channel->acceptor);
     uint32_t status = STATUS_LOGON_FAILURE, delay_ms;
     size_t host_length;
     const void *host = host_of(&conn->peer, &host_length);
@@ -237,42 +285,73 @@ static uint32_t conclude(struct smb2_request *request, bool good, const struct w
     if (cred_delays_wait_ms(conn->server->delays, host, host_length, user) >= CRED_DELAY_MAX_MS)
         good = false;
     else if (!good)
-        log_refusal(session, user);
+        log_refusal(channel, user);
     delay_ms = cred_delays_done(conn->server->delays, host, host_length, user, good);
     if (good)
-        status = log_on(session);
-    cred_acceptor_close(&session->acceptor);
-    loop_timer_stop(&session->logon_timer);
+        status = log_on(channel);
+    smb2__channel_settle(channel);
     if (status == STATUS_SUCCESS) {
-        session->valid = true;
         request->signs = true;
         write_reply(request, token->data, token->length);
     } else {
-        request->signs = false;
-        smb2__session_end(session);
+        refuse(channel);
     }
     return hold(request, status, delay_ms);
 }
 
-static uint32_t begin(struct smb2_request *request, const struct setup_args *args)
+/* The channel that the conversation goes over. */
+static uint32_t find_channel(struct smb2_request *request, const struct setup_args *args)
 {
     struct smb2_conn *conn = request->message->conn;
+    bool binds = (args->flags & FLAG_BINDING) != 0;
+    uint32_t status;
+    enum err err;
 
-    /* One session over several connections is not built (MS-SMB2 3.3.5.5.2). */
-    if (args->flags & FLAG_BINDING)
-        return conn->dialect >= 0x0300 ? STATUS_REQUEST_NOT_ACCEPTED : STATUS_INVALID_PARAMETER;
+    if (request->channel != NULL)
+        return binds && request->channel->valid ? STATUS_REQUEST_NOT_ACCEPTED : STATUS_SUCCESS;
     if (request->header.session_id == 0) {
-        request->session = session_new(conn);
-        if (request->session == NULL)
+        if (binds)
+            return conn->dialect < 0x0300 ? STATUS_REQUEST_NOT_ACCEPTED : STATUS_INVALID_PARAMETER;
+        err = session_new(conn, &request->channel);
+        if (err != ERR_OK)
             return STATUS_INSUFF_SERVER_RESOURCES;
+        request->session = request->channel->session;
         request->session->references++;
         request->header.session_id = request->session->id;
-    } else if (request->session == NULL) {
-        return STATUS_USER_SESSION_DELETED;
+    } else {
+        if (!binds || request->session == NULL)
+            return STATUS_USER_SESSION_DELETED;
+        status = smb2__channel_may_bind(request->session, conn);
+        if (status == STATUS_SUCCESS && !request->signs)
+            status = STATUS_INVALID_PARAMETER;
+        if (status != STATUS_SUCCESS)
+            return status;
+        err = smb2__channel_new(request->session, conn, &request->channel);
+        if (err != ERR_OK)
+            return STATUS_INSUFFICIENT_RESOURCES;
     }
-    if (request->session->acceptor != NULL)
+    request->channel->references++;
+    return STATUS_SUCCESS;
+}
+
+static uint32_t begin(struct smb2_request *request, const struct setup_args *args)
+{
+    struct smb_server *server = request->message->server;
+    uint32_t status = find_channel(request, args);
+    struct smb2_channel *channel = request->channel;
+    enum err err;
+
+    if (status != STATUS_SUCCESS)
+        return status;
+    channel->previous_session = args->previous_session;
+    if (channel->acceptor != NULL)
         return STATUS_SUCCESS;
-    return smb2__status(cred_acceptor_open(conn->server->offers, 1, &request->session->acceptor));
+    err = cred_acceptor_open(server->offers, 1, &channel->acceptor);
+    if (err == ERR_OK)
+        loop_timer_start(server->loop, &channel->logon_timer, SMB2_LOGON_MS, 0);
+    else if (!channel->valid)
+        smb2__channel_end(channel);
+    return smb2__status(err);
 }
 
 uint32_t smb2__session_setup(struct smb2_request *request)
@@ -289,11 +368,11 @@ uint32_t smb2__session_setup(struct smb2_request *request)
     status = begin(request, &args);
     if (status != STATUS_SUCCESS)
         return status;
-    if (conn->dialect == 0x0311 && !request->session->valid &&
-        smb2_preauth_update(request->session->preauth, &whole, 1) != ERR_OK)
+    if (conn->dialect == 0x0311 && !request->channel->valid &&
+        smb2_preauth_update(request->channel->preauth, &whole, 1) != ERR_OK)
         return STATUS_INSUFFICIENT_RESOURCES;
     writer_init_growing(&token, CRED_REPLY_MAX);
-    step = cred_acceptor_step(request->session->acceptor, args.token.at, args.token.left, &token);
+    step = cred_acceptor_step(request->channel->acceptor, args.token.at, args.token.left, &token);
     if (token.failed)
         step = CRED_FAILED;
     if (step == CRED_MORE) {

@@ -44,6 +44,10 @@
 #define STATUS_INSUFF_SERVER_RESOURCES           UINT32_C(0xC0000205)
 #define STATUS_NOT_FOUND                         UINT32_C(0xC0000225)
 #define STATUS_NETWORK_NAME_DELETED              UINT32_C(0xC00000C9)
+#define STATUS_DUPLICATE_OBJECTID                UINT32_C(0xC000022A)
+#define STATUS_FILE_NOT_AVAILABLE                UINT32_C(0xC0000467)
+#define STATUS_REQUEST_OUT_OF_SEQUENCE           UINT32_C(0xC000042A)
+#define STATUS_NETWORK_SESSION_EXPIRED           UINT32_C(0xC000035C)
 #define STATUS_NO_PREAUTH_INTEGRITY_HASH_OVERLAP UINT32_C(0xC05D0000)
 
 /* What `run` of a command answers when it goes on later (smb2__request_done): no status of the protocol. */

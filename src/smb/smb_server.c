@@ -41,6 +41,10 @@ enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state
     server->next_session = random_u64() >> 1 | 1;
     server->next_file = random_u64() >> 1 | 1;
     server->started = clock_wall();
+    random_bytes(&server->hash_key, sizeof server->hash_key);
+    hashtable_init(&server->sessions);
+    hashtable_init(&server->opens);
+    hashtable_init(&server->clients);
     list_init(&server->listeners);
     list_init(&server->conns);
     err = cred_delays_open(DELAYS_MAX, &server->delays);
@@ -119,6 +123,10 @@ void smb_server_close(struct smb_server **server)
     if (gone == NULL)
         return;
     invariant(list_is_empty(&gone->conns) && list_is_empty(&gone->listeners) && gone->message_count == 0);
+    invariant(gone->sessions.count == 0 && gone->opens.count == 0 && gone->clients.count == 0);
+    hashtable_free(&gone->sessions);
+    hashtable_free(&gone->opens);
+    hashtable_free(&gone->clients);
     cred_delays_close(&gone->delays);
     free(gone);
 }
