@@ -128,6 +128,8 @@ enum err store_allocate(struct inode *inode, uint64_t offset, uint64_t length, b
         err = ERR_FBIG;
     if (err != ERR_OK)
         return err;
+    /* A promise is made on what there is now, not on what there was. */
+    inode->store->data->log.space.asked_ms = 0;
     if (length > log_room(inode->store->data)) {
         err = file_count(file, offset, end, PIECE_HOLE, &missing);
         if (err == ERR_OK && missing > log_room(inode->store->data))

@@ -7,9 +7,11 @@
  * scattered that punching leaves more than twice their bytes is compacted: the blocks are appended to the log
  * and its rows say so; their ids stay.
  *
- * Fail closed: only what lies in front of the durable tail is touched (replay begins there); a segment with
- * blocks that have no row yet there is left alone; an error leaves everything as it is. Which bytes are live
- * is asked of the rows each time, never of counters.
+ * Fail closed: only what lies in front of the durable tail is touched (replay begins there), as far as the
+ * log is written and synced: the tail may be durable before records in front of it that nobody needs any more
+ * are written, and what they would still fill, or the file that they would still make, would never be freed.
+ * A segment with blocks that have no row yet there is left alone; an error leaves everything as it is. Which
+ * bytes are live is asked of the rows each time, never of counters.
  *
  * One job at a time.
  */
@@ -174,14 +176,14 @@ static bool find_gaps(const struct ranges *live, uint64_t start, uint64_t end, s
 
 /* ---- may it be touched? ---- */
 
-/* How far into SEGMENT the durable tail lets us go. */
+/* How far into SEGMENT the durable tail and the log let us go. */
 static uint64_t reach_of(const struct data *data, const struct segment *segment)
 {
-    uint32_t tail = position_segment(data->tail_durable);
+    uint64_t end = data->tail_durable < data->log.durable ? data->tail_durable : data->log.durable;
 
-    if (segment->id < tail)
+    if (segment->id < position_segment(end))
         return (uint64_t)1 << 32;
-    return segment->id == tail ? position_place(data->tail_durable) : 0;
+    return segment->id == position_segment(end) ? position_place(end) : 0;
 }
 
 /* Is all that was freed in it durable, and unread? */

@@ -4,6 +4,7 @@
 #include "data_model.h"
 
 #include "dittofs/hash.h"
+#include "store/core_priv.h"
 #include <sys/stat.h>
 
 enum { MIB = 1 << 20 };
@@ -307,6 +308,87 @@ static void test_full_disk(void **state)
     fixture_end(&fixture);
 }
 
+/* Others fill the disk: what is promised is what there is now. */
+static void test_allocate_what_is_there(void **state)
+{
+    struct fixture fixture;
+    struct inode *root, *inode;
+
+    (void)state;
+    fixture_start(&fixture, true);
+    simdisk_set_capacity(fixture.disk, 64 * MIB);
+    root = tree_root(&fixture, "space");
+    inode = data_inode_of(&fixture, make_file(root, "file"));
+    assert_int_equal(store_allocate(inode, 0, 8 * MIB, false), ERR_OK);
+    simdisk_set_capacity(fixture.disk, simdisk_used_bytes(fixture.disk) + 12 * MIB);
+    assert_int_equal(store_allocate(inode, 8 * MIB, 8 * MIB, false), ERR_NOSPC);
+    assert_int_equal(store_allocate(inode, 8 * MIB, MIB, false), ERR_OK);
+    assert_int_equal(store_allocate(inode, 0, 9 * MIB, false), ERR_OK); /* it has that already */
+    inode_unref(&inode);
+    inode_unref(&root);
+    fixture_end(&fixture);
+}
+
+static unsigned warnings;
+
+static void count_warning(enum log_level level, const char *line)
+{
+    warnings += level <= LOG_LEVEL_WARNING;
+    print_message("%s\n", line);
+}
+
+static void count_segment(void *data, const char *name)
+{
+    *(unsigned *)data += strncmp(name, "seg-", 4) == 0;
+}
+
+/* The log's tail gets durable before records in front of it are written, which nobody needs any more: the
+ * segment that they lie in has no file yet. It is left alone until it has, and then freed. */
+static void test_freed_before_written(void **state)
+{
+    enum { PIECES = 7 };
+    static const uint32_t pieces[PIECES] = {20 << 10, 36 << 10,  52 << 10, 60 << 10,
+                                            76 << 10, 100 << 10, 124 << 10};
+
+    (void)state;
+    warnings = 0;
+    log_set_sink(count_warning);
+    for (int i = 0; i < PIECES; i++) {
+        struct fixture fixture;
+        struct inode *root, *inode;
+        uint8_t *bytes = malloc(pieces[i]);
+        uint32_t segment;
+        uint64_t offset = 0;
+        unsigned segments = 0;
+
+        assert_non_null(bytes);
+        fixture_start(&fixture, true);
+        root = tree_root(&fixture, "space");
+        inode = data_inode_of(&fixture, make_file(root, "file"));
+        segment = fixture.store->data->log.segment;
+        /* Up to the first piece of the next segment, which is not worth a write yet. */
+        while (fixture.store->data->log.segment == segment) {
+            simloop_run_until_idle(fixture.loop);
+            fill(bytes, pieces[i], offset);
+            assert_int_equal(data_write(&fixture, inode, offset, bytes, pieces[i], false), ERR_OK);
+            offset += pieces[i];
+        }
+        remove_file(root, "file");
+        inode_unref(&inode);
+        assert_int_equal(fixture_sync(&fixture), ERR_OK);
+        assert_int_equal(fixture_sync(&fixture), ERR_OK);
+        let_settle(&fixture, 10);
+        assert_int_equal(stored(&fixture), 0);
+        assert_int_equal(disk_list(fixture.disk, count_segment, &segments), ERR_OK);
+        assert_in_range(segments, 0, 1);
+        inode_unref(&root);
+        fixture_end(&fixture);
+        free(bytes);
+    }
+    log_set_sink(NULL);
+    assert_int_equal(warnings, 0);
+}
+
 static void swallow(enum log_level level, const char *line)
 {
     (void)level;
@@ -360,6 +442,8 @@ int main(void)
         cmocka_unit_test(test_equal_files_on_disk),
         cmocka_unit_test(test_equal_after_settling),
         cmocka_unit_test(test_compaction),
+        cmocka_unit_test(test_freed_before_written),
+        cmocka_unit_test(test_allocate_what_is_there),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_damage),
     };
