@@ -196,8 +196,8 @@ static void run_mnt(struct onc_call *call)
     if (!decode(call, MOUNT_MNT, &args))
         return;
     err = mount(call, &args, &export, handle);
-    log_info("mount: %s asks for %s: %s", net_address_format(&call->peer, peer),
-             printable(&args, text, sizeof text), err_text(err));
+    log_debug("mount: %s asks for %s: %s", net_address_format(&call->peer, peer),
+              printable(&args, text, sizeof text), err_text(err));
     writer_be32(writer, mount_status(err));
     if (err == ERR_OK) {
         writer_xdr_opaque(writer, handle, sizeof handle);
