@@ -256,9 +256,16 @@ enum err vfs_allocate(struct vfs_context *context, struct inode *inode, uint64_t
 enum err vfs_deallocate(struct vfs_context *context, struct inode *inode, uint64_t offset, uint64_t length,
                         enum vfs_io_right right) ERR_MUST_CHECK;
 enum err vfs_seek(struct vfs_context *context, struct inode *inode, uint64_t offset, enum store_seek what,
-                  uint64_t *offset_r) ERR_MUST_CHECK;
-enum err vfs_clone(struct vfs_context *context, struct inode *source, uint64_t source_offset,
-                   struct inode *target, uint64_t target_offset, uint64_t length) ERR_MUST_CHECK;
+                  enum vfs_io_right right, uint64_t *offset_r) ERR_MUST_CHECK;
+/* One end of a clone. */
+struct vfs_clone_end {
+    struct inode *inode;
+    uint64_t offset;
+    enum vfs_io_right right;
+};
+/* A LENGTH of 0: up to the source's end. */
+enum err vfs_clone(struct vfs_context *context, struct vfs_clone_end source, struct vfs_clone_end target,
+                   uint64_t length) ERR_MUST_CHECK;
 
 /* ---- extended attributes (namespace "user."; NAME without the prefix) ---- */
 

@@ -143,9 +143,9 @@ enum err vfs_deallocate(struct vfs_context *context, struct inode *inode, uint64
 }
 
 enum err vfs_seek(struct vfs_context *context, struct inode *inode, uint64_t offset, enum store_seek what,
-                  uint64_t *offset_r)
+                  enum vfs_io_right right, uint64_t *offset_r)
 {
-    enum err err = vfs__gate_read(context, inode, VFS_IO_CHECK_MODE);
+    enum err err = vfs__gate_read(context, inode, right);
 
     if (err != ERR_OK)
         return err;
@@ -159,44 +159,50 @@ static bool ranges_overlap(uint64_t a, uint64_t b, uint64_t length)
     return a < b ? b - a < length : a - b < length;
 }
 
-enum err vfs_clone(struct vfs_context *context, struct inode *source, uint64_t source_offset,
-                   struct inode *target, uint64_t target_offset, uint64_t length)
+/* Types and rights, for both ends. */
+static enum err clone_check(struct vfs_context *context, const struct vfs_clone_end *source,
+                            const struct vfs_clone_end *target)
 {
-    uint64_t end, size = inode_attr(source)->size;
-    enum err err = vfs__require_file(source);
+    enum err err = vfs__require_file(source->inode);
 
     if (err == ERR_OK)
-        err = vfs__require_file(target);
+        err = vfs__require_file(target->inode);
     if (err != ERR_OK)
         return err;
-    if (inode_attr(source)->tree != inode_attr(target)->tree)
+    if (inode_attr(source->inode)->tree != inode_attr(target->inode)->tree)
         return ERR_XDEV; /* RFC 7862 15.13.3 */
-    err = vfs__gate_read(context, source, VFS_IO_CHECK_MODE);
-    if (err == ERR_OK)
-        err = vfs__gate_write(context, target, VFS_IO_CHECK_MODE);
+    err = vfs__gate_read(context, source->inode, source->right);
+    return err == ERR_OK ? vfs__gate_write(context, target->inode, target->right) : err;
+}
+
+enum err vfs_clone(struct vfs_context *context, struct vfs_clone_end source, struct vfs_clone_end target,
+                   uint64_t length)
+{
+    uint64_t end, size = inode_attr(source.inode)->size;
+    enum err err = clone_check(context, &source, &target);
+
     if (err != ERR_OK)
         return err;
-    if (!add_u64(source_offset, length, &end) || end > size)
+    if (!add_u64(source.offset, length, &end) || end > size)
         return ERR_INVAL;
     if (length == 0)
-        length = size - source_offset;
-    err = range_end(target_offset, length, &end);
+        length = size - source.offset;
+    err = range_end(target.offset, length, &end);
     if (err != ERR_OK)
         return err;
-    if (source == target && ranges_overlap(source_offset, target_offset, length))
+    if (source.inode == target.inode && ranges_overlap(source.offset, target.offset, length))
         return ERR_INVAL;
     if (length == 0)
         return ERR_OK;
-    /* Both files were opened for it. */
-    err = vfs__conflict_io(context, source, VFS_IO_OPEN_HANDLE, (struct vfs_range){source_offset, length},
+    err = vfs__conflict_io(context, source.inode, source.right, (struct vfs_range){source.offset, length},
                            false);
     if (err == ERR_OK)
-        err = vfs__conflict_io(context, target, VFS_IO_OPEN_HANDLE, (struct vfs_range){target_offset, length},
+        err = vfs__conflict_io(context, target.inode, target.right, (struct vfs_range){target.offset, length},
                                true);
     if (err != ERR_OK)
         return err;
-    err = store_clone(source, source_offset, target, target_offset, length);
+    err = store_clone(source.inode, source.offset, target.inode, target.offset, length);
     if (err == ERR_OK)
-        vfs__data_changed(context, target);
+        vfs__data_changed(context, target.inode);
     return err;
 }

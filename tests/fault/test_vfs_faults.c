@@ -286,7 +286,8 @@ static enum err do_step(struct vfs_context *context, const struct step *step, st
     case PUNCH:
         return vfs_deallocate(context, inode, step->offset, step->number, VFS_IO_CHECK_MODE);
     case CLONE:
-        return vfs_clone(context, inode, 0, other, 0, 0);
+        return vfs_clone(context, (struct vfs_clone_end){inode, 0, VFS_IO_CHECK_MODE},
+                         (struct vfs_clone_end){other, 0, VFS_IO_CHECK_MODE}, 0);
     case SET_X:
         return vfs_xattr_set(context, inode, world_name(step->name), pattern, step->number, XATTR_CREATE);
     case REMOVE_X:

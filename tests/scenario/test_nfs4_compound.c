@@ -477,8 +477,6 @@ static void sessions_with_short_replies(void **state)
     struct wire4 *narrow;
 
     (void)state;
-    if (minor == 0)
-        skip();
     for (uint32_t most = 200; most < 1400; most += 100) {
         narrow = wire4_open(w->rpc, minor);
         narrow->clientid = 0;
@@ -564,11 +562,13 @@ int main(void)
         cmocka_unit_test(ends_at_failure),
         cmocka_unit_test(lengths_that_lie),
         cmocka_unit_test(replies_that_are_too_long),
-        cmocka_unit_test(sessions_with_short_replies),
     };
+    const struct CMUnitTest tests_of_sessions[] = {cmocka_unit_test(sessions_with_short_replies)};
     int failed = 0;
 
     for (minor = 0; minor <= 2; minor++)
         failed += cmocka_run_group_tests(tests, set_up, tear_down);
+    for (minor = 1; minor <= 2; minor++)
+        failed += cmocka_run_group_tests(tests_of_sessions, set_up, tear_down);
     return failed;
 }

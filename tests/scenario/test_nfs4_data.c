@@ -242,13 +242,70 @@ static void stateids(void **state)
     assert_true(w->status == NFS4ERR_BAD_STATEID || w->status == NFS4ERR_OLD_STATEID);
 }
 
-/* ---- holes ---- */
-
-static void only_in_4_2(void)
+/* What was opened stays usable for what it was opened for, whatever the mode is by now; a stateid of
+ * another's, and none at all, are as good as the mode. */
+static void opened_before(void **state)
 {
+    struct wire4 *user = world.user;
+    struct wire4_owner reads = wire4_owner("reads"), writes = wire4_owner("writes");
+    struct wire4_handle source = wire4_make_file(w, &world.top, "source", 0666),
+                        target = wire4_make_file(w, &world.top, "target", 0666);
+    struct wire4_fattr mode = wire4_mode(0600);
+    struct wire4_stateid from, to;
+
+    (void)state;
+    write_at(&source, 0, bytes, 8192);
+    from = wire4_open_at(user, &reads, &world.top, "source", 1, 0, WIRE4_NOCREATE, NULL);
+    to = wire4_open_at(user, &writes, &world.top, "target", 2, 0, WIRE4_NOCREATE, NULL);
+    expect4(w, NFS4_OK, wire4_putfh(w, &source), wire4_setattr(w, &wire4_anonymous, &mode));
+    expect4(w, NFS4_OK, wire4_putfh(w, &target), wire4_setattr(w, &wire4_anonymous, &mode));
+    expect4(user, NFS4_OK, wire4_putfh(user, &source), wire4_read(user, OP_READ, &from, 0, 1));
+    expect4(user, NFS4_OK, wire4_putfh(user, &target), wire4_write(user, &to, 0, 2, "x", 1));
+    expect4(user, NFS4ERR_ACCESS, wire4_putfh(user, &source),
+            wire4_read(user, OP_READ, &wire4_anonymous, 0, 1));
+    expect4(user, NFS4ERR_ACCESS, wire4_putfh(user, &target),
+            wire4_write(user, &wire4_anonymous, 0, 2, "x", 1));
     if (minor < 2)
-        skip();
+        return;
+    expect4(user, NFS4_OK, wire4_putfh(user, &source), wire4_seek(user, &from, 0, 0));
+    expect4(user, NFS4_OK, wire4_putfh(user, &source), wire4_read(user, OP_READ_PLUS, &from, 0, 100));
+    expect4(user, NFS4_OK, wire4_putfh(user, &target), wire4_range(user, OP_ALLOCATE, &to, 0, 4096));
+    expect4(user, NFS4_OK, wire4_putfh(user, &source), wire4_savefh(user), wire4_putfh(user, &target),
+            wire4_clone(user, &from, &to, 0, 0, 8192));
+    assert_holds(&target, 0, bytes, 8192);
+    expect4(user, NFS4_OK, wire4_putfh(user, &source), wire4_savefh(user), wire4_putfh(user, &target),
+            wire4_copy(user, &from, &to, 0, 8192, 4096));
+    expect4(user, NFS4_OK, wire4_putfh(user, &source), wire4_savefh(user), wire4_putfh(user, &target),
+            wire4_copy(user, &from, &to, 1, 20000, 4096));
+    assert_holds(&target, 20000, bytes + 1, 4096);
+    expect4(user, NFS4_OK, wire4_putfh(user, &target), wire4_range(user, OP_DEALLOCATE, &to, 0, 4096));
+    expect4(user, NFS4ERR_ACCESS, wire4_putfh(user, &source), wire4_seek(user, &wire4_anonymous, 0, 0));
+    expect4(user, NFS4ERR_ACCESS, wire4_putfh(user, &source), wire4_savefh(user), wire4_putfh(user, &target),
+            wire4_clone(user, &wire4_anonymous, &to, 0, 0, 4096));
+    expect4(user, NFS4ERR_ACCESS, wire4_putfh(user, &source), wire4_savefh(user), wire4_putfh(user, &target),
+            wire4_clone(user, &from, &wire4_anonymous, 0, 0, 4096));
 }
+
+/* A clone past a deny mode is refused as the READ and the WRITE in its place would be. */
+static void cloning_what_is_denied(void **state)
+{
+    struct wire4_owner denier = wire4_owner("denier"), other = wire4_owner("other");
+    struct wire4_handle source = wire4_make_file(w, &world.top, "source", 0666),
+                        target = wire4_make_file(w, &world.top, "target", 0666);
+
+    (void)state;
+    write_at(&source, 0, bytes, 4096);
+    wire4_open_at(world.user, &denier, &world.top, "source", 1, 1, WIRE4_NOCREATE, NULL);
+    expect4(w, NFS4ERR_LOCKED, wire4_putfh(w, &source), wire4_savefh(w), wire4_putfh(w, &target),
+            wire4_clone(w, &wire4_anonymous, &wire4_anonymous, 0, 0, 4096));
+    expect4(w, NFS4_OK, wire4_putfh(w, &target), wire4_savefh(w), wire4_putfh(w, &source),
+            wire4_clone(w, &wire4_anonymous, &wire4_anonymous, 0, 0, 0));
+    wire4_open_at(world.user, &other, &world.top, "target", 1, 2, WIRE4_NOCREATE, NULL);
+    expect4(w, NFS4ERR_LOCKED, wire4_putfh(w, &source), wire4_savefh(w), wire4_putfh(w, &target),
+            wire4_clone(w, &wire4_anonymous, &wire4_anonymous, 0, 0, 0));
+}
+
+/* ---- holes ---- */
 
 static void assert_seek(const struct wire4_handle *file, uint64_t offset, uint32_t what, uint64_t found,
                         bool eof)
@@ -265,7 +322,6 @@ static void seeking(void **state)
     struct wire4_handle file;
 
     (void)state;
-    only_in_4_2();
     file = wire4_make_file(w, &world.top, "seek", 0644);
     for (uint64_t i = 1; i < PIECES; i += 2)
         write_at(&file, i * GRAIN, bytes, GRAIN);
@@ -303,7 +359,6 @@ static void allocating(void **state)
     uint64_t used;
 
     (void)state;
-    only_in_4_2();
     file = wire4_make_file(w, &world.top, "alloc", 0644);
     expect4(w, NFS4_OK, wire4_putfh(w, &file), wire4_range(w, OP_ALLOCATE, &wire4_anonymous, 0, MIB));
     assert_int_equal(size_of(&file), MIB);
@@ -331,7 +386,6 @@ static void no_room_to_allocate(void **state)
     struct wire4_handle file;
 
     (void)state;
-    only_in_4_2();
     file = wire4_make_file(w, &world.top, "full", 0644);
     /* More than the disk has. */
     expect4(w, NFS4ERR_NOSPC, wire4_putfh(w, &file),
@@ -352,7 +406,6 @@ static void deallocating(void **state)
     uint64_t used;
 
     (void)state;
-    only_in_4_2();
     file = wire4_make_file(w, &world.top, "punch", 0644);
     write_at(&file, 0, bytes, MIB);
     used = used_of(&file);
@@ -449,7 +502,6 @@ static void copying(void **state)
     struct wire4_handle source;
 
     (void)state;
-    only_in_4_2();
     source = wire4_make_file(w, &world.top, "source", 0644);
     write_at(&source, 0, bytes, SOURCE_SIZE);
     for (size_t i = 0; i < sizeof copy_cases / sizeof *copy_cases; i++) {
@@ -466,7 +518,6 @@ static void copying_within(void **state)
     struct wire4_handle file;
 
     (void)state;
-    only_in_4_2();
     file = wire4_make_file(w, &world.top, "within", 0644);
     write_at(&file, 0, bytes, 256 * KIB);
     expect4(w, NFS4_OK, wire4_putfh(w, &file), wire4_savefh(w),
@@ -492,7 +543,6 @@ static void copying_elsewhere(void **state)
     struct wire4_handle other, top;
 
     (void)state;
-    only_in_4_2();
     nfsworld_set_exports(world.world, exports, 2);
     top = wire4_walk(w, "b");
     other = wire4_make_file(w, &top, "f", 0644);
@@ -518,7 +568,6 @@ static void sharing(void **state)
     uint64_t before, with_source;
 
     (void)state;
-    only_in_4_2();
     source = wire4_make_file(w, &world.top, "one", 0644);
     clone = wire4_make_file(w, &world.top, "two", 0644);
     before = wire4_attrs_of(w, &world.top, wire4_bits(1, FATTR4_SPACE_FREE)).space_free;
@@ -552,7 +601,6 @@ static void cloning_10_gib(void **state)
     char name[] = "clone 0";
 
     (void)state;
-    only_in_4_2();
     source = wire4_make_file(w, &world.top, "10 GiB", 0644);
     for (uint64_t at = 0; at < size; at += step)
         write_at(&source, at + at / step * 4096, bytes, 64 * KIB);
@@ -585,6 +633,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rights, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stateids, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(opened_before, set_up, tear_down),
+    };
+    const struct CMUnitTest tests_of_4_2[] = {
         cmocka_unit_test_setup_teardown(seeking, set_up, tear_down),
         cmocka_unit_test_setup_teardown(allocating, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_room_to_allocate, set_up, tear_down),
@@ -592,6 +643,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(copying, set_up, tear_down),
         cmocka_unit_test_setup_teardown(copying_within, set_up, tear_down),
         cmocka_unit_test_setup_teardown(copying_elsewhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cloning_what_is_denied, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sharing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cloning_10_gib, set_up, tear_down),
     };
@@ -599,5 +651,7 @@ int main(void)
 
     for (minor = 0; minor <= 2; minor++)
         failed += cmocka_run_group_tests(tests, NULL, NULL);
+    minor = 2;
+    failed += cmocka_run_group_tests(tests_of_4_2, NULL, NULL);
     return failed;
 }

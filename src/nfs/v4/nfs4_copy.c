@@ -151,8 +151,10 @@ static enum err share(struct nfs4_compound *compound, const struct copy_args *ar
 {
     if (length == 0)
         return ERR_OK;
-    return vfs_clone(&compound->context, compound->saved.inode, args->source_offset, compound->current.inode,
-                     args->target_offset, length);
+    return vfs_clone(&compound->context,
+                     (struct vfs_clone_end){compound->saved.inode, args->source_offset, args->source_right},
+                     (struct vfs_clone_end){compound->current.inode, args->target_offset, args->target_right},
+                     length);
 }
 
 uint32_t nfs4__copy(struct nfs4_compound *compound)

@@ -331,13 +331,15 @@ uint32_t nfs4__read_plus(struct nfs4_compound *compound)
     vfs_getattr(compound->current.inode, &attr);
     end = args->offset + args->read.store.length;
     if (args->read.store.length > 0) {
-        err = vfs_seek(&compound->context, compound->current.inode, args->offset, STORE_SEEK_DATA, &next);
+        err = vfs_seek(&compound->context, compound->current.inode, args->offset, STORE_SEEK_DATA, right,
+                       &next);
         if (err == ERR_NXIO || (err == ERR_OK && next > args->offset)) {
             read_release(compound, args);
             return plus_hole(compound, args, err == ERR_NXIO || next > end ? end : next, attr.size);
         }
         if (err == ERR_OK)
-            err = vfs_seek(&compound->context, compound->current.inode, args->offset, STORE_SEEK_HOLE, &next);
+            err = vfs_seek(&compound->context, compound->current.inode, args->offset, STORE_SEEK_HOLE, right,
+                           &next);
         if (err != ERR_OK) {
             read_release(compound, args);
             return nfs4__status(compound, err);

@@ -115,7 +115,7 @@ uint32_t nfs4__seek(struct nfs4_compound *compound)
     if (args->offset >= attr.size)
         return NFS4ERR_NXIO;
     err = vfs_seek(&compound->context, compound->current.inode, args->offset,
-                   args->what == CONTENT4_DATA ? STORE_SEEK_DATA : STORE_SEEK_HOLE, &found);
+                   args->what == CONTENT4_DATA ? STORE_SEEK_DATA : STORE_SEEK_HOLE, right, &found);
     /* RFC 7862 15.11.3: no data up to the end is told by eof, not by an error. */
     if (err == ERR_NXIO)
         found = attr.size;
@@ -172,8 +172,9 @@ uint32_t nfs4__clone(struct nfs4_compound *compound)
 
     if (status != NFS4_OK)
         return status;
-    err = vfs_clone(&compound->context, compound->saved.inode, args->offset, compound->current.inode,
-                    args->target_offset, args->length);
+    err =
+        vfs_clone(&compound->context, (struct vfs_clone_end){compound->saved.inode, args->offset, source},
+                  (struct vfs_clone_end){compound->current.inode, args->target_offset, target}, args->length);
     return err == ERR_OK ? NFS4_OK : nfs4__status(compound, err);
 }
 

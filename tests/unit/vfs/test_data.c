@@ -61,9 +61,11 @@ static void types(void **state)
             vfs_commit(&world.root, inode),
             vfs_allocate(&world.root, inode, 0, 1, false, VFS_IO_CHECK_MODE),
             vfs_deallocate(&world.root, inode, 4096, 1, VFS_IO_CHECK_MODE),
-            vfs_seek(&world.root, inode, 0, STORE_SEEK_DATA, &offset),
-            vfs_clone(&world.root, inode, 0, other, 0, 0),
-            vfs_clone(&world.root, other, 0, inode, 0, 0),
+            vfs_seek(&world.root, inode, 0, STORE_SEEK_DATA, VFS_IO_CHECK_MODE, &offset),
+            vfs_clone(&world.root, (struct vfs_clone_end){inode, 0, VFS_IO_CHECK_MODE},
+                      (struct vfs_clone_end){other, 0, VFS_IO_CHECK_MODE}, 0),
+            vfs_clone(&world.root, (struct vfs_clone_end){other, 0, VFS_IO_CHECK_MODE},
+                      (struct vfs_clone_end){inode, 0, VFS_IO_CHECK_MODE}, 0),
         };
 
         for (size_t call = 0; call < 8; call++)
@@ -195,7 +197,8 @@ static void set_id_bits(void **state)
                 err = vfs_deallocate(&context, inode, 0, 4096, VFS_IO_OPEN_HANDLE);
                 break;
             case 3:
-                err = vfs_clone(&context, source, 0, inode, 0, 4096);
+                err = vfs_clone(&context, (struct vfs_clone_end){source, 0, VFS_IO_CHECK_MODE},
+                                (struct vfs_clone_end){inode, 0, VFS_IO_CHECK_MODE}, 4096);
                 break;
             }
             assert_int_equal(err, ERR_OK);
@@ -231,14 +234,16 @@ static void holes(void **state)
         world_read(&world, &world.root, inode, 0, back, sizeof back, &got, &eof, VFS_IO_CHECK_MODE), ERR_OK);
     memset(bytes + 4096, 0, 4096);
     assert_memory_equal(back, bytes, sizeof back);
-    assert_int_equal(vfs_seek(&world.root, inode, 0, STORE_SEEK_HOLE, &offset), ERR_OK);
+    assert_int_equal(vfs_seek(&world.root, inode, 0, STORE_SEEK_HOLE, VFS_IO_CHECK_MODE, &offset), ERR_OK);
     assert_int_equal(offset, 4096);
-    assert_int_equal(vfs_seek(&world.root, inode, 4096, STORE_SEEK_DATA, &offset), ERR_OK);
+    assert_int_equal(vfs_seek(&world.root, inode, 4096, STORE_SEEK_DATA, VFS_IO_CHECK_MODE, &offset), ERR_OK);
     assert_int_equal(offset, 8192);
-    assert_int_equal(vfs_seek(&world.root, inode, 8192, STORE_SEEK_HOLE, &offset), ERR_OK);
+    assert_int_equal(vfs_seek(&world.root, inode, 8192, STORE_SEEK_HOLE, VFS_IO_CHECK_MODE, &offset), ERR_OK);
     assert_int_equal(offset, sizeof bytes);
-    assert_int_equal(vfs_seek(&world.root, inode, sizeof bytes, STORE_SEEK_HOLE, &offset), ERR_NXIO);
-    assert_int_equal(vfs_seek(&world.root, inode, UINT64_MAX, STORE_SEEK_DATA, &offset), ERR_NXIO);
+    assert_int_equal(vfs_seek(&world.root, inode, sizeof bytes, STORE_SEEK_HOLE, VFS_IO_CHECK_MODE, &offset),
+                     ERR_NXIO);
+    assert_int_equal(vfs_seek(&world.root, inode, UINT64_MAX, STORE_SEEK_DATA, VFS_IO_CHECK_MODE, &offset),
+                     ERR_NXIO);
 
     assert_int_equal(vfs_deallocate(&world.root, inode, 0, 0, VFS_IO_CHECK_MODE), ERR_INVAL);
     assert_int_equal(vfs_deallocate(&world.root, inode, UINT64_MAX, 2, VFS_IO_CHECK_MODE), ERR_INVAL);
@@ -301,8 +306,9 @@ static void clones(void **state)
 
         assert_int_equal(world_write(&world, &world.root, source, 0, bytes, sizeof bytes, VFS_IO_CHECK_MODE),
                          ERR_OK);
-        err = vfs_clone(&world.root, source, cases[i].source_offset, target, cases[i].target_offset,
-                        cases[i].length);
+        err = vfs_clone(
+            &world.root, (struct vfs_clone_end){source, cases[i].source_offset, VFS_IO_CHECK_MODE},
+            (struct vfs_clone_end){target, cases[i].target_offset, VFS_IO_CHECK_MODE}, cases[i].length);
         if (err != cases[i].expected)
             fail_msg("clone case %zu: %s", i, err_name(err));
         length = cases[i].length != 0 ? cases[i].length : sizeof bytes - cases[i].source_offset;
@@ -336,8 +342,12 @@ static void clones_across_exports(void **state)
     other.export = vfs_export_find(world.vfs, "other", 5);
     assert_int_equal(vfs_root(&other, &top), ERR_OK);
     assert_int_equal(vfs_create(&other, top, world_name("t"), &create, &target, &created), ERR_OK);
-    assert_int_equal(vfs_clone(&other, source, 0, target, 0, 0), ERR_XDEV);
-    assert_int_equal(vfs_clone(&world.root, source, 0, target, 0, 0), ERR_XDEV);
+    assert_int_equal(vfs_clone(&other, (struct vfs_clone_end){source, 0, VFS_IO_CHECK_MODE},
+                               (struct vfs_clone_end){target, 0, VFS_IO_CHECK_MODE}, 0),
+                     ERR_XDEV);
+    assert_int_equal(vfs_clone(&world.root, (struct vfs_clone_end){source, 0, VFS_IO_CHECK_MODE},
+                               (struct vfs_clone_end){target, 0, VFS_IO_CHECK_MODE}, 0),
+                     ERR_XDEV);
     vfs_unref(&source);
     vfs_unref(&target);
     assert_int_equal(vfs_remove(&other, top, world_name("t"), VFS_REMOVE_ANY), ERR_OK);

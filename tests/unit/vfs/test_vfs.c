@@ -136,7 +136,8 @@ static void every_change_has_a_ticket(void **state)
             err = vfs_deallocate(&context, inode, 0, 4096, VFS_IO_CHECK_MODE);
             break;
         case 9:
-            err = vfs_clone(&context, inode, 0, inode, 8192, 8192);
+            err = vfs_clone(&context, (struct vfs_clone_end){inode, 0, VFS_IO_CHECK_MODE},
+                            (struct vfs_clone_end){inode, 8192, VFS_IO_CHECK_MODE}, 8192);
             break;
         case 10:
             err = vfs_remove(&context, world.top, world_name("c"), VFS_REMOVE_ANY);
