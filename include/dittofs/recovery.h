@@ -12,8 +12,11 @@
  * wait for it, as for any change. Grace itself ends only when its record is durable.
  *
  * Grace ends when its time is over, or as soon as all who may reclaim are done: clients that `completes` said
- * so (grace_complete); others were silent for reclaim_quiet_ms after their last reclaim; or was ended by
- * hand.
+ * so (grace_complete); others are known to be at something else (client_renew) and did not reclaim for
+ * reclaim_quiet_ms, or have been silent for reclaim_silent_ms after their last reclaim; or it was ended by
+ * hand. A client that does not say when it is done reclaims before it does anything else (RFC 7530 9.6.2 has
+ * it get new state only after grace, and its lease lasts), so one that renews its lease and reclaims nothing
+ * for some seconds has nothing left; one that is not heard of may be cut off in the midst of it.
  */
 #ifndef DITTOFS_RECOVERY_H
 #define DITTOFS_RECOVERY_H

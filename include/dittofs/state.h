@@ -30,7 +30,8 @@ struct recovery_store;
 struct state_options {
     uint64_t lease_ms;          /* 90000 */
     uint64_t grace_ms;          /* lease_ms */
-    uint64_t reclaim_quiet_ms;  /* lease_ms; see recovery.h */
+    uint64_t reclaim_quiet_ms;  /* 3500; see recovery.h */
+    uint64_t reclaim_silent_ms; /* lease_ms; see recovery.h */
     uint64_t courtesy_ms;       /* longest courtesy after the lease's end: 86400000 */
     uint64_t break_ms;          /* time to answer a break of a grant: lease_ms / 2 */
     uint32_t max_clients;       /* 20000, both kinds; about 400 bytes and the keys each */

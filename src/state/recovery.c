@@ -451,7 +451,15 @@ void grace_end(struct state *state)
     grace_over(&grace->wait, err);
 }
 
-/* A silent client is done when it has reclaimed and then nothing more for a while. */
+/* For how long CLIENT must not have reclaimed anything, to be done. */
+static uint64_t quiet_ms(const struct client *client)
+{
+    const struct state_options *options = &client->state->options;
+
+    return client->renewed_ms > client->reclaimed_ms ? options->reclaim_quiet_ms : options->reclaim_silent_ms;
+}
+
+/* A client that does not say so is done when it has reclaimed and then nothing more for a while. */
 static void look_for_silence(struct state *state, uint64_t now_ms)
 {
     struct list *link;
@@ -462,7 +470,7 @@ static void look_for_silence(struct state *state, uint64_t now_ms)
         struct client *client = known->client;
 
         if (known->done || client == NULL || client->completes ||
-            now_ms - client->reclaimed_ms < state->options.reclaim_quiet_ms)
+            now_ms - client->reclaimed_ms < quiet_ms(client))
             continue;
         if (client_has_state(client) && put_client(client) != ERR_OK)
             continue;

@@ -63,7 +63,8 @@ static void set_options(struct state_options *to, const struct state_options *fr
     *to = *from;
     DEFAULT_TO(to->lease_ms, 90000);
     DEFAULT_TO(to->grace_ms, to->lease_ms);
-    DEFAULT_TO(to->reclaim_quiet_ms, to->lease_ms);
+    DEFAULT_TO(to->reclaim_quiet_ms, 3500);
+    DEFAULT_TO(to->reclaim_silent_ms, to->lease_ms);
     DEFAULT_TO(to->courtesy_ms, 86400000);
     DEFAULT_TO(to->break_ms, to->lease_ms / 2 + 1);
     DEFAULT_TO(to->max_clients, 20000);

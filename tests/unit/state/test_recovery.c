@@ -388,7 +388,7 @@ static void silence_says_done(void **unused)
 
     (void)unused;
     scene_open(&scene);
-    scene.world.options.reclaim_quiet_ms = 4000;
+    scene.world.options.reclaim_silent_ms = 4000;
     assert_int_equal(lock(&scene, make_silent(&scene, "a"), 1, false), ERR_OK);
     assert_int_equal(lock(&scene, make_silent(&scene, "b"), 2, false), ERR_OK);
     restart(&scene);
@@ -414,6 +414,51 @@ static void silence_says_done(void **unused)
     assert_false(in_grace(&scene));
     restart(&scene);
     assert_int_equal(missing(&scene).count, 1);
+    scene_close(&scene);
+}
+
+/* One that is at something else, and reclaims no more, is done sooner than one that is not heard of. */
+static void other_work_says_done(void **unused)
+{
+    struct scene scene;
+    struct client *a, *b;
+
+    (void)unused;
+    scene_open(&scene);
+    assert_int_equal(lock(&scene, make_silent(&scene, "a"), 1, false), ERR_OK);
+    assert_int_equal(lock(&scene, make_silent(&scene, "b"), 2, false), ERR_OK);
+    restart(&scene);
+    a = make_silent(&scene, "a");
+    b = make_silent(&scene, "b");
+    /* Slow, but not done: it reads what it has back, and goes on. */
+    for (uint64_t i = 0; i < 5; i++) {
+        assert_int_equal(lock(&scene, a, 10 + i, true), ERR_OK);
+        world_pass(&scene.world, 1000);
+        assert_int_equal(client_renew(a), ERR_OK);
+        world_pass(&scene.world, 1500);
+    }
+    assert_int_equal(lock(&scene, b, 2, true), ERR_OK);
+    world_pass(&scene.world, 2000);
+    assert_int_equal(missing(&scene).count, 1); /* a is */
+    world_pass(&scene.world, 20000);
+    assert_int_equal(missing(&scene).count, 1); /* nobody has heard of b since */
+    assert_int_equal(client_renew(b), ERR_OK);
+    world_pass(&scene.world, 1500);
+    assert_false(in_grace(&scene));
+    restart(&scene);
+    assert_int_equal(missing(&scene).count, 2);
+    /* Heard of at once: within 5 s. */
+    a = make_silent(&scene, "a");
+    b = make_silent(&scene, "b");
+    assert_int_equal(lock(&scene, a, 1, true), ERR_OK);
+    assert_int_equal(lock(&scene, b, 2, true), ERR_OK);
+    world_pass(&scene.world, 10);
+    assert_int_equal(client_renew(a), ERR_OK);
+    assert_int_equal(client_renew(b), ERR_OK);
+    world_pass(&scene.world, 2500);
+    assert_true(in_grace(&scene));
+    world_pass(&scene.world, 2490);
+    assert_false(in_grace(&scene));
     scene_close(&scene);
 }
 
@@ -632,6 +677,7 @@ int main(void)
         cmocka_unit_test(restart_within_grace),
         cmocka_unit_test(incomplete_is_not_trusted),
         cmocka_unit_test(silence_says_done),
+        cmocka_unit_test(other_work_says_done),
         cmocka_unit_test(courtesy_ends_with_the_record),
         cmocka_unit_test(failing_store),
         cmocka_unit_test(end_is_durable_first),
