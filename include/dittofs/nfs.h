@@ -32,10 +32,19 @@ void nfs_server_close(struct nfs_server **server);
 
 /* Registers NFS version 3 on SERVICE. The server must outlive the service. */
 enum err nfs_server_add_nfs3(struct nfs_server *server, struct onc_service *service) ERR_MUST_CHECK;
+/* Where names of users and groups come from. Called on workers; may take its time. ERR_OK, ERR_NOENT (there
+ * is no such), or another: it can't be said now. */
+enum { NFS4_NAME_MAX = 256 }; /* with the zero byte */
+struct nfs4_names {
+    enum err (*name_of)(void *data, bool is_group, uint32_t id, char name_r[NFS4_NAME_MAX]);
+    enum err (*id_of)(void *data, bool is_group, const char *name, uint32_t *id_r);
+    void *data;
+};
 /* What the configuration says of NFS version 4. */
 enum { NFS4_SERVER_ID_SIZE = 16 };
 struct nfs4_options {
-    const char *id_domain; /* of owner@domain strings; NULL: numbers only */
+    const char *id_domain;          /* of name@domain strings; NULL: owners are sent as numbers */
+    const struct nfs4_names *names; /* NULL: there are none */
     uint8_t
         server_id[NFS4_SERVER_ID_SIZE]; /* the same after every restart: clients know us by it (trunking) */
 };

@@ -68,6 +68,7 @@ static const struct config_key global_keys[] = {
     {.name = "rpcbind", .parse = config__parse_choice, GLOBAL(rpcbind), .words = rpcbind_modes},
     {.name = "lease time", .parse = config__parse_u32, GLOBAL(lease_time_s), RANGE(1, 3600)},
     {.name = "grace time", .parse = config__parse_u32, GLOBAL(grace_time_s), RANGE(0, 3600)},
+    {.name = "id domain", .parse = config__parse_domain, GLOBAL(id_domain)},
     {.name = "log level",
      .parse = config__parse_choice,
      GLOBAL(log_level),
@@ -488,6 +489,7 @@ void config_free(struct config **config)
     for (size_t i = 0; i < CONFIG_KEYS_MAX; i++)
         free(gone->texts[i]);
     free(gone->state_dir);
+    free(gone->id_domain);
     free(gone->path);
     free(gone);
 }

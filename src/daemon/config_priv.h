@@ -21,6 +21,7 @@ enum {
     CONFIG_EXPORTS_MAX = 1024,
     CONFIG_HOSTS_MAX = 256,
     CONFIG_EXPORT_NAME_MAX = 80,
+    CONFIG_DOMAIN_MAX = 100,
     CONFIG_REASON_MAX = 512, /* bytes of "FILE:LINE: reason" */
     CONFIG_KEYS_MAX = 32,    /* of one section */
 };
@@ -55,6 +56,7 @@ struct config {
     struct config_port nfs_port, mountd_port, nlm_port, statd_port, smb_port;
     enum onc_portmap_mode rpcbind;
     uint32_t lease_time_s, grace_time_s;
+    char *id_domain; /* NULL: not given */
     enum log_level log_level;
     uint32_t workers; /* threads; 0: by the number of processors */
     struct onc_limits rpc;
@@ -92,6 +94,8 @@ struct config_key {
 };
 
 bool config__parse_string(const struct config_key *key, const char *text, void *target, char *reason);
+/* A DNS name, at most CONFIG_DOMAIN_MAX bytes. */
+bool config__parse_domain(const struct config_key *key, const char *text, void *target, char *reason);
 bool config__parse_yes(const struct config_key *key, const char *text, void *target, char *reason);
 bool config__parse_no(const struct config_key *key, const char *text, void *target, char *reason);
 bool config__parse_u32(const struct config_key *key, const char *text, void *target, char *reason);

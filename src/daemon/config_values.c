@@ -41,6 +41,17 @@ bool config__parse_string(const struct config_key *key, const char *text, void *
     return true;
 }
 
+bool config__parse_domain(const struct config_key *key, const char *text, void *target, char *reason)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    size_t length = strlen(text);
+
+    if (length > CONFIG_DOMAIN_MAX || strspn(text, allowed) != length || text[0] == '.' ||
+        text[length - 1] == '.' || strstr(text, "..") != NULL)
+        return refuse(reason, "%s: \"%s\" is not the name of a domain", key->name, text);
+    return config__parse_string(key, text, target, reason);
+}
+
 static bool parse_boolean(const struct config_key *key, const char *text, bool *value_r, char *reason)
 {
     static const char *const yes[] = {"yes", "true", "on", "1"};

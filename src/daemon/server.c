@@ -19,6 +19,7 @@
 #include "daemon/signals_priv.h"
 #include "daemon/smb_service_priv.h"
 #include "daemon/state_records_priv.h"
+#include "daemon/system_names_priv.h"
 #include "dittofs/disk.h"
 #include "dittofs/loop.h"
 #include "dittofs/state.h"
@@ -188,7 +189,7 @@ static enum err open_state(struct server *server)
 
 static enum err open_services(struct server *server)
 {
-    struct nfs4_options nfs4 = {.id_domain = NULL};
+    struct nfs4_options nfs4 = {.id_domain = server->config->id_domain, .names = &system_names};
     struct recovery_store records = state_records(server->store);
     struct nfs_locking_options locking = {.state = server->state, .records = &records};
     enum err err = store_secret(server->store, "nfs4 server", nfs4.server_id, sizeof nfs4.server_id);

@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     minor = data[0] % 3;
     reader = reader_of(data + 1, size - 1);
-    if (nfs4_attr_decode_set(&reader, minor, &set) && set.status == NFS4_OK)
+    if (nfs4_attr_decode_set(&reader, minor, NULL, &set) && set.status == NFS4_OK)
         check_set(&set, minor);
     reader = reader_of(data + 1, size - 1);
     if (!nfs4_attr_decode_raw(&reader, &fattr))

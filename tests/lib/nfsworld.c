@@ -34,11 +34,12 @@ static void listen_on(struct nfsworld *world, struct onc_service *service, enum 
 
 static void start(struct nfsworld *world)
 {
-    struct nfs4_options nfs4 = {.server_id = {1}};
+    struct nfs4_options nfs4 = world->options.nfs4;
     struct recovery_store records;
     struct nfs_locking_options locking = world->options.locking;
     struct onc_service *service;
 
+    nfs4.server_id[0] = 1;
     assert_int_equal(loop_open(&world->loop), ERR_OK);
     assert_int_equal(store_open(world->disk, world->loop, &world->options.store, &world->store), ERR_OK);
     assert_int_equal(vfs_open(world->store, world->loop, &world->vfs), ERR_OK);

@@ -18,6 +18,7 @@ struct nfsworld_options {
     struct nfs_limits nfs;
     struct store_options store;
     struct state_options state;
+    struct nfs4_options nfs4;           /* without the server id */
     struct nfs_locking_options locking; /* without state and records, which are the world's */
 };
 

@@ -3,8 +3,6 @@
  */
 #include "nfs/v4/nfs4_attr.h"
 #include "nfs/v4/nfs4_server.h"
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -269,23 +267,22 @@ static void put_numlinks(struct writer *writer, struct nfs4_attr_source *source)
     writer_be32(writer, source->attr.nlink);
 }
 
-/* RFC 7530 5.9: a number as a string is an owner without a name. */
-static void put_id(struct writer *writer, uint32_t id)
+static void put_id(struct writer *writer, const struct nfs4_attr_source *source, bool is_group, uint32_t id)
 {
-    char text[16];
-    int length = snprintf(text, sizeof text, "%" PRIu32, id);
-
-    writer_xdr_opaque(writer, text, (size_t)length);
+    if (source->numbers_only)
+        nfs4__idmap_put_number(writer, id);
+    else
+        nfs4__idmap_put(writer, source->compound->server->idmap, is_group, id);
 }
 
 static void put_owner(struct writer *writer, struct nfs4_attr_source *source)
 {
-    put_id(writer, source->attr.uid);
+    put_id(writer, source, false, source->attr.uid);
 }
 
 static void put_owner_group(struct writer *writer, struct nfs4_attr_source *source)
 {
-    put_id(writer, source->attr.gid);
+    put_id(writer, source, true, source->attr.gid);
 }
 
 static void put_rawdev(struct writer *writer, struct nfs4_attr_source *source)

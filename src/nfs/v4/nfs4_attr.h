@@ -16,6 +16,7 @@ struct nfs4_attr_source {
     struct vfs_space space;    /* when space_known */
     bool space_known;
     uint32_t rdattr_error; /* READDIR: why the others are missing */
+    bool numbers_only;     /* owners without names */
     bool is_mount_point;   /* READDIR of the pseudo root: the entry's export */
 };
 
@@ -38,10 +39,12 @@ struct nfs4_setattr {
     bool has_umask;     /* mode_umask came, and is applied to SET.mode */
     uint32_t mode_keep; /* mode_set_masked: mode bits that come from the file */
     uint32_t dos_mask;  /* DOS attributes that are given; the others come from the file */
-    uint32_t status;    /* NFS4_OK, or what is wrong with the values (ATTRNOTSUPP, INVAL, BADOWNER) */
+    uint32_t status;    /* NFS4_OK, or what is wrong with the values (ATTRNOTSUPP, INVAL, BADOWNER; DELAY) */
 };
-/* fattr4 to be set. False: can't be decoded (BADXDR). Values that are wrong are told in status. */
-bool nfs4_attr_decode_set(struct reader *reader, uint32_t minor, struct nfs4_setattr *set_r) MUST_CHECK;
+/* fattr4 to be set. False: can't be decoded (BADXDR). Values that are wrong are told in status. IDMAP may be
+ * NULL: owners are numbers. */
+bool nfs4_attr_decode_set(struct reader *reader, uint32_t minor, struct nfs4_idmap *idmap,
+                          struct nfs4_setattr *set_r) MUST_CHECK;
 
 /* Fills in from ATTR what is set in part only: the mode with a mask, single DOS attributes. To be called
  * before SET->set goes to vfs; for a new object ATTR is all zero. */

@@ -71,6 +71,7 @@ bool nfs4_attr_is_well_formed(const struct nfs4_fattr *fattr)
 struct set_decode {
     struct reader reader;
     struct nfs4_setattr *set;
+    struct nfs4_idmap *idmap;
 };
 
 static void refuse(struct set_decode *decode, uint32_t status)
@@ -110,31 +111,17 @@ static bool get_mode(struct set_decode *decode)
     return true;
 }
 
-/* A number as text: RFC 7530 5.9. Names of a domain are not mapped: BADOWNER. */
 static bool get_id(struct set_decode *decode, uint32_t bit, uint32_t *id_r)
 {
     const uint8_t *text;
-    uint32_t length;
-    uint64_t value = 0;
+    uint32_t length, status;
 
     if (!reader_xdr_opaque(&decode->reader, OWNER_TEXT_MAX, &text, &length))
         return false;
     decode->set->set.set |= bit;
-    if (length == 0) {
-        refuse(decode, NFS4ERR_INVAL);
-        return true;
-    }
-    for (uint32_t i = 0; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9' || i >= 10) {
-            refuse(decode, NFS4ERR_BADOWNER);
-            return true;
-        }
-        value = value * 10 + (uint64_t)(text[i] - '0');
-    }
-    /* The highest number means "no change" to POSIX. */
-    if (value >= UINT32_MAX)
-        refuse(decode, NFS4ERR_BADOWNER);
-    *id_r = (uint32_t)value;
+    status = nfs4__idmap_parse(decode->idmap, bit == VFS_SET_GID, text, length, id_r);
+    if (status != NFS4_OK)
+        refuse(decode, status);
     return true;
 }
 
@@ -231,10 +218,11 @@ static bool get_one(struct set_decode *decode, unsigned attr)
     }
 }
 
-bool nfs4_attr_decode_set(struct reader *reader, uint32_t minor, struct nfs4_setattr *set_r)
+bool nfs4_attr_decode_set(struct reader *reader, uint32_t minor, struct nfs4_idmap *idmap,
+                          struct nfs4_setattr *set_r)
 {
     const struct nfs4_bitmap *supported = nfs4_attr_supported(minor);
-    struct set_decode decode = {.set = set_r};
+    struct set_decode decode = {.set = set_r, .idmap = idmap};
     struct nfs4_fattr raw;
     int modes;
 

@@ -75,14 +75,20 @@ bool nfs4__decode_component(struct reader *reader, struct store_name *name_r)
     return true;
 }
 
-static bool is_utf8(struct store_name name)
+bool nfs4__is_utf8(const void *text, size_t length)
 {
+    const uint8_t *bytes = text;
     size_t at = 0;
 
-    while (at < name.length) {
+    while (at < length) {
         utf8proc_int32_t code;
-        utf8proc_ssize_t step =
-            utf8proc_iterate(name.bytes + at, (utf8proc_ssize_t)(name.length - at), &code);
+        utf8proc_ssize_t step;
+
+        if (bytes[at] < 0x80) {
+            at++;
+            continue;
+        }
+        step = utf8proc_iterate(bytes + at, (utf8proc_ssize_t)(length - at), &code);
 
         if (step <= 0)
             return false;
@@ -98,7 +104,7 @@ uint32_t nfs4__check_component(struct store_name name)
     if (name.length > STORE_NAME_MAX)
         return NFS4ERR_NAMETOOLONG;
     /* RFC 7530 12.7, RFC 8881 14.5: not UTF-8 is INVAL; a character that a name can't have is BADCHAR. */
-    if (!is_utf8(name))
+    if (!nfs4__is_utf8(name.bytes, name.length))
         return NFS4ERR_INVAL;
     if (memchr(name.bytes, 0, name.length) != NULL || memchr(name.bytes, '/', name.length) != NULL)
         return NFS4ERR_BADCHAR;

@@ -218,6 +218,49 @@ static uint32_t operation_prepare(struct nfs4_compound *compound)
     return check_filehandles(compound, operation);
 }
 
+/* ---- names of owners ---- */
+
+static void names_known(struct nfs4_idmap_waiter *waiter)
+{
+    struct nfs4_compound *compound = container_of(waiter, struct nfs4_compound, names);
+    uint32_t status;
+
+    compound->in_run = true;
+    status = compound->operation->run(compound);
+    compound->in_run = false;
+    nfs4__resume(compound, status);
+}
+
+/* The operation that has just ended showed numbers in place of names that are being asked for: it is run once
+ * more when they are there. */
+static bool wait_for_names(struct nfs4_compound *compound)
+{
+    compound->names.done = names_known;
+    if (!nfs4__idmap_wait(compound->server->idmap, &compound->names))
+        return false;
+    onc_call_reply_truncate(compound->call, compound->result_begin + RESULT_HEAD);
+    nfs4__merge_ticket(compound);
+    compound->context.export = NULL;
+    return true;
+}
+
+static uint32_t operation_run(struct nfs4_compound *compound)
+{
+    const struct nfs4_operation *operation = compound->operation;
+    uint64_t misses = nfs4__idmap_misses(compound->server->idmap);
+    uint32_t status;
+
+    compound->in_run = true;
+    status = operation->run(compound);
+    if (status == NFS4_ANSWERED)
+        return status; /* the compound is gone */
+    compound->in_run = false;
+    if ((operation->flags & NFS4_SHOWS_OWNERS) && nfs4__idmap_misses(compound->server->idmap) != misses &&
+        wait_for_names(compound))
+        return NFS4_WAIT;
+    return status;
+}
+
 /* Takes the next operation. False: the compound waits or is answered. *STATUS_R: how it ended. */
 static bool operation_take(struct nfs4_compound *compound, uint32_t *status_r)
 {
@@ -253,12 +296,8 @@ static bool operation_take(struct nfs4_compound *compound, uint32_t *status_r)
     nfs4__count_operation(compound);
     if (compound->operation->flags & NFS4_CHANGES)
         compound->has_changed = true;
-    compound->in_run = true;
-    *status_r = compound->operation->run(compound);
-    if (*status_r == NFS4_ANSWERED)
-        return false; /* the compound is gone */
-    compound->in_run = false;
-    return *status_r != NFS4_WAIT;
+    *status_r = operation_run(compound);
+    return *status_r != NFS4_ANSWERED && *status_r != NFS4_WAIT;
 }
 
 static void compound_run(struct nfs4_compound *compound)

@@ -62,14 +62,9 @@ bool nfs4__nverify_decode(struct nfs4_compound *compound)
     return nfs4__verify_decode(compound);
 }
 
-/* *SAME_R: the object has the values given. */
-static uint32_t compare(struct nfs4_compound *compound, bool *same_r)
+static uint32_t check_comparable(const struct nfs4_compound *compound, const struct nfs4_fattr *fattr)
 {
-    const struct nfs4_fattr *fattr = nfs4_args(compound, struct nfs4_fattr);
     const struct nfs4_bitmap *supported = nfs4_attr_supported(compound->minor);
-    struct nfs4_attr_source source;
-    struct writer writer;
-    size_t head;
     uint32_t status = nfs4_attr_check_readable(&fattr->mask);
 
     if (status != NFS4_OK || nfs4_bitmap_has(&fattr->mask, FATTR4_RDATTR_ERROR))
@@ -79,23 +74,44 @@ static uint32_t compare(struct nfs4_compound *compound, bool *same_r)
             return NFS4ERR_ATTRNOTSUPP;
     if (fattr->mask.beyond)
         return NFS4ERR_ATTRNOTSUPP;
-    if (!nfs4_attr_is_well_formed(fattr))
-        return NFS4ERR_BADXDR;
-    status = source_of_current(compound, &source);
-    if (status != NFS4_OK)
-        return status;
+    return nfs4_attr_is_well_formed(fattr) ? NFS4_OK : NFS4ERR_BADXDR;
+}
+
+/* *SAME_R: SOURCE has the values given. */
+static uint32_t compare_with(struct nfs4_attr_source *source, const struct nfs4_fattr *fattr, bool *same_r)
+{
+    struct writer writer;
+    uint32_t status;
+    size_t head;
+
     writer_init_growing(&writer, FATTR_MAX);
     nfs4__encode_bitmap(&writer, &fattr->mask);
     head = writer.length + 4;
     writer_truncate(&writer, 0);
-    nfs4_attr_encode(&writer, &source, &fattr->mask);
-    if (writer.failed)
-        status = NFS4ERR_SERVERFAULT;
-    else
+    nfs4_attr_encode(&writer, source, &fattr->mask);
+    if (!writer.failed)
         *same_r = writer.length - head == fattr->length &&
                   memcmp(writer.data + head, fattr->values, fattr->length) == 0;
+    status = writer.failed ? NFS4ERR_SERVERFAULT : NFS4_OK;
     writer_free(&writer);
     return status;
+}
+
+/* *SAME_R: the object has the values given; owners by their names or numbers. */
+static uint32_t compare(struct nfs4_compound *compound, bool *same_r)
+{
+    const struct nfs4_fattr *fattr = nfs4_args(compound, struct nfs4_fattr);
+    struct nfs4_attr_source source;
+    uint32_t status = check_comparable(compound, fattr);
+
+    if (status == NFS4_OK)
+        status = source_of_current(compound, &source);
+    if (status == NFS4_OK)
+        status = compare_with(&source, fattr, same_r);
+    if (status != NFS4_OK || *same_r)
+        return status;
+    source.numbers_only = true;
+    return compare_with(&source, fattr, same_r);
 }
 
 uint32_t nfs4__verify(struct nfs4_compound *compound)
@@ -126,7 +142,7 @@ bool nfs4__setattr_decode(struct nfs4_compound *compound)
     struct setattr_args *args = nfs4_args(compound, struct setattr_args);
 
     return nfs4__decode_stateid(&compound->arguments, &args->stateid) &&
-           nfs4_attr_decode_set(&compound->arguments, compound->minor, &args->set);
+           nfs4_attr_decode_set(&compound->arguments, compound->minor, compound->server->idmap, &args->set);
 }
 
 uint32_t nfs4__setattr(struct nfs4_compound *compound)

@@ -33,7 +33,7 @@ bool nfs4__create_decode(struct nfs4_compound *compound)
             return false;
     }
     return nfs4__decode_component(reader, &args->name) &&
-           nfs4_attr_decode_set(reader, compound->minor, &args->set);
+           nfs4_attr_decode_set(reader, compound->minor, compound->server->idmap, &args->set);
 }
 
 static uint32_t check_create(const struct nfs4_compound *compound, const struct create_args *args,

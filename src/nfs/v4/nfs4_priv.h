@@ -17,6 +17,7 @@
 #include "dittofs/rpc.h"
 #include "dittofs/vfs.h"
 #include "nfs/nfs_server_priv.h"
+#include "nfs/v4/nfs4_idmap.h"
 #include "nfs/v4/nfs4_wire.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -81,6 +82,7 @@ enum nfs4_operation_flags {
     NFS4_PSEUDO = 64,           /* knows what to do at the pseudo root; without it the engine answers there
                                    NFS4ERR_ISDIR (NFS4_FILE), NFS4ERR_ROFS (changes) or NFS4ERR_NOTSUPP */
     NFS4_FILE = 256,            /* is for regular files */
+    NFS4_SHOWS_OWNERS = 512,    /* may be run again when the names of owners are there */
     NFS4_BITMAP_ON_ERROR = 128, /* the body for its errors is an empty bitmap (SETATTR) */
 };
 
@@ -144,6 +146,7 @@ struct nfs4_compound {
     struct nfs4_session_state session_memory;
     uint64_t clientid; /* of the session, 0 before SEQUENCE and in 4.0 */
     struct store_waiter waiter;
+    struct nfs4_idmap_waiter names;             /* for names of owners */
     _Alignas(16) uint8_t operation_state[1024]; /* the operation's own; zeroed before decode */
     struct nfs4_compound *next_free;
     struct list link; /* of the server's list of compounds under way */
@@ -210,6 +213,7 @@ uint64_t nfs4__change_of(struct inode *inode);
 void nfs4__encode_change_info(struct writer *writer, bool atomic, uint64_t before, uint64_t after);
 /* component4: NAME_R refers to the arguments. Only a length over the whole message is BADXDR (false). */
 bool nfs4__decode_component(struct reader *reader, struct store_name *name_r) MUST_CHECK;
+bool nfs4__is_utf8(const void *text, size_t length);
 /* NFS4ERR_INVAL (empty, bad UTF-8), NAMETOOLONG, BADNAME (".", "..", '/'), BADCHAR (NUL). */
 uint32_t nfs4__check_component(struct store_name name);
 

@@ -76,12 +76,16 @@ enum err nfs4__server_open(struct nfs_server *nfs, struct state *state, const st
                            struct nfs4_server **server_r)
 {
     struct nfs4_server *server;
+    enum err err;
 
-    if (options->id_domain != NULL && strlen(options->id_domain) >= sizeof server->id_domain)
-        return ERR_INVAL;
     server = calloc(1, sizeof *server);
     if (server == NULL)
         return ERR_NOMEM;
+    err = nfs4__idmap_open(vfs_loop(nfs->vfs), options->id_domain, options->names, &server->idmap);
+    if (err != ERR_OK) {
+        free(server);
+        return err;
+    }
     server->nfs = nfs;
     server->vfs = nfs->vfs;
     server->state = state;
@@ -89,8 +93,6 @@ enum err nfs4__server_open(struct nfs_server *nfs, struct state *state, const st
     server->started = clock_wall();
     server->lease_s = (uint32_t)(state_options(state)->lease_ms / 1000);
     server->read_bytes_most = nfs->limits.read_bytes;
-    if (options->id_domain != NULL)
-        memcpy(server->id_domain, options->id_domain, strlen(options->id_domain) + 1);
     identity_init(server, options->server_id);
     random_bytes(&server->digest_key, sizeof server->digest_key);
     hashtable_init(&server->connections);
@@ -111,6 +113,7 @@ void nfs4__server_close(struct nfs4_server **server)
     if (given == NULL)
         return;
     invariant(list_is_empty(&given->compounds));
+    nfs4__idmap_close(&given->idmap);
     nfs4__blocked_close(given);
     nfs4__connections_forget(given);
     while (given->free_compounds != NULL) {

@@ -32,7 +32,7 @@ struct nfs4_server {
     struct hashtable blocked;             /* struct nfs4_blocked (nfs4_lock_wait.c) */
     struct list waiting, reserved;
     struct loop_timer blocked_timer;
-    char id_domain[256];      /* of owner@domain strings; empty: numeric only */
+    struct nfs4_idmap *idmap; /* names of owners */
     uint64_t read_bytes_most; /* of buffers that READs in flight wait with */
     uint64_t read_bytes_now;
     struct list compounds; /* under way */

@@ -67,6 +67,7 @@ static void defaults(void **state)
     assert_true(config->nlm_port.on && config->statd_port.on);
     assert_int_equal(config->nlm_port.number, 0);
     assert_int_equal(config->statd_port.number, 0);
+    assert_null(config->id_domain);
     assert_int_equal(config->rpcbind, ONC_PORTMAP_AUTO);
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
     assert_int_equal(config->export_count, 0);
@@ -78,6 +79,7 @@ static void global(void **state)
 {
     struct config *config = load_good("\xEF\xBB\xBF[global] ; first\r\n"
                                       "  State Dir = /srv/state\n"
+                                      "id domain = Example.org\n"
                                       "# a comment\n"
                                       "\tlisten = 127.0.0.1,\n"
                                       "\t\t::1 ; here too\n"
@@ -94,6 +96,7 @@ static void global(void **state)
 
     (void)state;
     assert_string_equal(config->state_dir, "/srv/state");
+    assert_string_equal(config->id_domain, "Example.org");
     assert_int_equal(config->listen.count, 2);
     assert_string_equal(config->listen.addresses[0], "127.0.0.1");
     assert_string_equal(config->listen.addresses[1], "::1");
@@ -223,6 +226,10 @@ static void refused(void **state)
         {"[global]\nlease time = 0\n", 2, "from 1 to 3600"},
         {"[global]\nlease time = 18446744073709551617\n", 2, "from 1 to 3600"},
         {"[global]\nlease time = 9s\n", 2, "from 1 to 3600"},
+        {"[global]\nid domain = a domain\n", 2, "not the name of a domain"},
+        {"[global]\nid domain = a@b.org\n", 2, "not the name of a domain"},
+        {"[global]\nid domain = b..org\n", 2, "not the name of a domain"},
+        {"[global]\nid domain = b.org.\n", 2, "not the name of a domain"},
         {"[global]\nblock cache = 16777216T\n", 2, "not a size"},
         {"[global]\nblock cache = 1GB\n", 2, "not a size"},
         {"[global]\nrpcbind = maybe\n", 2, "not one of: auto yes serve no"},
