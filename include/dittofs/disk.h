@@ -39,6 +39,7 @@ struct disk_operations {
                              size_t *got_r);
     enum err (*pwritev)(struct disk_file *file, const struct iovec *vector, int count, uint64_t offset);
     enum err (*sync)(struct disk_file *file);
+    void (*write_back)(struct disk_file *file, uint64_t offset, uint64_t length); /* may be NULL */
     enum err (*truncate)(struct disk_file *file, uint64_t size);
     enum err (*allocate)(struct disk_file *file, uint64_t offset, uint64_t length);
     enum err (*punch)(struct disk_file *file, uint64_t offset, uint64_t length);
@@ -79,6 +80,9 @@ enum err disk_pwrite(struct disk_file *file, const void *data, size_t length, ui
 /* fdatasync: the bytes and the size are durable. A file just created is found again after a power cut only
  * after disk_sync_names, too. */
 enum err disk_sync(struct disk_file *file) ERR_MUST_CHECK;
+/* Has the system begin to write the range out, so that a later disk_sync has less to do. Promises nothing; a
+ * failure is disk_sync's to report. */
+void disk_write_back(struct disk_file *file, uint64_t offset, uint64_t length);
 enum err disk_sync_names(struct disk *disk) ERR_MUST_CHECK;
 enum err disk_truncate(struct disk_file *file, uint64_t size) ERR_MUST_CHECK;
 /* Reserves space without changing the size (FALLOC_FL_KEEP_SIZE). */

@@ -50,6 +50,12 @@ enum err disk_sync(struct disk_file *file)
     return file->disk->operations->sync(file);
 }
 
+void disk_write_back(struct disk_file *file, uint64_t offset, uint64_t length)
+{
+    if (file->disk->operations->write_back != NULL)
+        file->disk->operations->write_back(file, offset, length);
+}
+
 enum err disk_sync_names(struct disk *disk)
 {
     return disk->operations->sync_names(disk);

@@ -201,6 +201,12 @@ static enum err system_sync(struct disk_file *file)
     return result == 0 ? ERR_OK : err_of(errno);
 }
 
+static void system_write_back(struct disk_file *file, uint64_t offset, uint64_t length)
+{
+    if (range_is_possible(offset, length))
+        (void)sync_file_range(fd_of(file), (off_t)offset, (off_t)length, SYNC_FILE_RANGE_WRITE);
+}
+
 static enum err system_truncate(struct disk_file *file, uint64_t size)
 {
     int result;
@@ -324,6 +330,7 @@ static const struct disk_operations operations = {
     .pread_nowait = system_pread_nowait,
     .pwritev = system_pwritev,
     .sync = system_sync,
+    .write_back = system_write_back,
     .truncate = system_truncate,
     .allocate = system_allocate,
     .punch = system_punch,

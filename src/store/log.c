@@ -26,6 +26,8 @@ enum {
     COPY_BELOW = 16384,         /* payloads below this many bytes are copied into the entry */
     KICK_BYTES = 256 * 1024,    /* so much is worth a job */
     VECTOR_MOST = 256,          /* parts of one disk call */
+    RUN_BYTES = 1 << 20,        /* one disk call's; the page cache takes longer for large ones */
+    BACK_BYTES = 4 << 20,       /* written and not on its way to the disk: worth telling the system */
     JOB_BYTES = 8 << 20,        /* a job writes about so much, then memory is given back */
     STEP_LEAST = 256 * 1024,    /* reserved ahead of the end of a segment */
     STEP_MOST = 16 << 20,       /* ... and at most */
@@ -46,6 +48,7 @@ struct log_file {
     struct disk_file *file;
     uint64_t allocated; /* reserved up to here; UINT64_MAX: the file system can't, or it is an old one */
     uint64_t end;       /* of the records in it */
+    uint64_t back;      /* the system was told to write out what is before this */
     uint64_t zeroed;    /* zeros were written up to here; UINT64_MAX: no more */
     bool is_new;        /* its name is not synced */
     bool dirty;
@@ -155,7 +158,9 @@ static enum err write_run(struct log *log, struct list *taken, struct list *done
             return err;
         file->is_new = true;
     }
-    for (link = taken->next; link != taken && !ended && count + 3 <= VECTOR_MOST; link = link->next) {
+    for (link = taken->next;
+         link != taken && !ended && count + 3 <= VECTOR_MOST && end - first->place < RUN_BYTES;
+         link = link->next) {
         struct log_entry *entry = container_of(link, struct log_entry, link);
 
         count += entry_vector(entry, vector + count);
@@ -181,6 +186,10 @@ static enum err write_run(struct log *log, struct list *taken, struct list *done
         list_push_back(done, moved);
     }
     file->end = end;
+    if (end - file->back >= BACK_BYTES) {
+        disk_write_back(file->file, file->back, end - file->back);
+        file->back = end;
+    }
     log->written_position = log_position(first->segment, end);
     return ERR_OK;
 }

@@ -22,7 +22,7 @@
 
 enum {
     ITEMS_MOST = 8,      /* blocks of one job */
-    FRESH_JOBS_MOST = 2, /* jobs that hash what was just written */
+    FRESH_JOBS_MOST = 1, /* jobs that hash what was just written: the clients need the processors, too */
     FRESH_MOST = 128,    /* blocks that wait for those: they keep their buffers */
     WAITING_MOST = 65536,
     WAITING_URGENT = 49152, /* so many do not wait for idle time */
