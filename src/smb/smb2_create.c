@@ -411,9 +411,6 @@ uint32_t smb2__create(struct smb2_request *request)
     request->message->has_file = false;
     if (!decode(request, &create.args))
         return STATUS_INVALID_PARAMETER;
-    /* There are no pipes (srvsvc and the like) behind IPC$. */
-    if (request->tree->is_ipc)
-        return STATUS_OBJECT_NAME_NOT_FOUND;
     create.args.access = map_generic(create.args.access);
     status = judge(&create.args);
     if (status == STATUS_SUCCESS)

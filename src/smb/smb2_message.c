@@ -238,7 +238,7 @@ static void finish_reply(struct smb2_request *request, uint32_t status)
     struct smb2_message *message = request->message;
     struct writer *writer = &message->replies;
 
-    if (!has_body(status)) {
+    if (!has_body(status) && !request->keeps_body) {
         writer_truncate(writer, request->reply_at + SMB2_HEADER_SIZE);
         write_error(writer);
     }
@@ -365,20 +365,18 @@ static uint32_t find_tree(struct smb2_request *request)
     if (request->tree == NULL)
         return STATUS_NETWORK_NAME_DELETED;
     request->tree->references++;
-    if (request->tree->is_ipc && (request->row->needs & SMB2_NEEDS_DISK))
+    if (request->tree->is_ipc && (request->row->needs & SMB2_NEEDS_DISK) && request->row->run_pipe == NULL)
         return STATUS_INVALID_DEVICE_REQUEST;
     return STATUS_SUCCESS;
 }
 
-static uint32_t find_open(struct smb2_request *request)
+uint32_t smb2__request_open_at(struct smb2_request *request, size_t at)
 {
     struct smb2_message *message = request->message;
     struct reader reader = request->body;
     uint64_t persistent, volatile_id;
 
-    if (!(request->row->needs & SMB2_NEEDS_FILE))
-        return STATUS_SUCCESS;
-    if (!reader_skip(&reader, request->row->file_at) || !reader_le64(&reader, &persistent) ||
+    if (!reader_skip(&reader, at) || !reader_le64(&reader, &persistent) ||
         !reader_le64(&reader, &volatile_id))
         return STATUS_INVALID_PARAMETER;
     /* MS-SMB2 3.3.5.2.7.2: all ones mean the file of the request before. */
@@ -435,11 +433,16 @@ static uint32_t begin_request(struct smb2_request *request)
         status = find_tree(request);
     if (status == STATUS_SUCCESS) {
         message->tree_id = request->header.tree_id;
-        status = find_open(request);
+        if (request->row->needs & SMB2_NEEDS_FILE)
+            status = smb2__request_open_at(request, request->row->file_at);
     }
     if (status == STATUS_SUCCESS)
         status = smb2__replay_begin(request);
-    return status == STATUS_SUCCESS ? request->row->run(request) : status;
+    if (status != STATUS_SUCCESS)
+        return status;
+    return request->tree != NULL && request->tree->is_ipc && request->row->run_pipe != NULL
+               ? request->row->run_pipe(request)
+               : request->row->run(request);
 }
 
 /* ---- one behind the other ---- */
@@ -452,6 +455,8 @@ static void clear_request(struct smb2_request *request)
     smb2__channel_unref(&request->channel);
     smb2__session_unref(&request->session);
     buf_unref(&request->payload);
+    free(request->scratch);
+    request->scratch = NULL;
 }
 
 static void message_free(struct smb2_message *message)

@@ -241,6 +241,8 @@ void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
     hashtable_remove(&open->server->opens, &open->by_id);
     list_remove(&open->link);
     open->session->open_count--;
+    if (open->pipe != NULL)
+        smb2__pipe_end(open);
     if (open->share != NULL)
         open_close(open->share);
     open->share = NULL;

@@ -53,6 +53,7 @@ enum {
     SMB2_PATH_MAX = 4096,                       /* bytes of UTF-8 */
     SMB2_FAMILY = 60,                           /* of its struct client */
     SMB2_ASYNC_MAX = 512,                       /* requests of a connection that wait long */
+    SMB2_PIPES_MAX = 64,                        /* of a session */
 };
 
 enum smb2_command {
@@ -231,7 +232,7 @@ struct smb2_session {
     struct smb2_client *machine; /* a reference */
     struct client *client;       /* the machine's */
     struct list trees, opens;
-    uint32_t tree_count, open_count, next_tree;
+    uint32_t tree_count, open_count, next_tree, pipe_count;
 };
 
 struct smb2_tree {
@@ -278,6 +279,7 @@ struct smb2_open {
     bool listing_ended, listing_found;
     uint8_t pattern[STORE_NAME_MAX * 3];
     size_t pattern_length;
+    struct smb2_pipe *pipe; /* on IPC$, where there is no inode (smb2_pipe.c) */
 };
 
 /* The machine with GUID, made when missing, with a reference. */
@@ -340,6 +342,7 @@ struct smb2_request {
     bool signs;        /* the reply is signed */
     bool is_counted;   /* among the open's outstanding requests */
     size_t reply_at;   /* of the header of its reply */
+    bool keeps_body;   /* the failure has a body of its own (MS-SMB2 3.3.4.4) */
     uint16_t granted;  /* credits */
     uint64_t async_id; /* 0: no interim reply was sent */
     /* While it waits. */
@@ -353,6 +356,8 @@ struct smb2_request {
     struct lock_waiter lock;
     struct loop_timer timer;
     struct buf *payload;
+    struct list waiting_link; /* of those that wait for the same thing */
+    void *scratch;            /* of a command that goes on later; freed with the request */
 };
 
 struct smb2_message {
@@ -393,6 +398,8 @@ struct smb2_command_row {
     unsigned needs;
     /* The status, or SMB2_WAIT. Writes the reply's body behind the header. */
     uint32_t (*run)(struct smb2_request *request);
+    /* The same for a file id of IPC$. */
+    uint32_t (*run_pipe)(struct smb2_request *request);
 };
 extern const struct smb2_command_row smb2__commands[SMB2_COMMANDS];
 
@@ -404,6 +411,8 @@ void smb2__request_done(struct smb2_request *request, uint32_t status);
 /* Sends STATUS_PENDING for a request that may wait long; CANCEL will find it. False: too many do already,
  * this one should end with STATUS_INSUFFICIENT_RESOURCES. */
 bool smb2__request_pending(struct smb2_request *request);
+/* Finds the open whose id is AT bytes into the body: STATUS_SUCCESS, STATUS_FILE_CLOSED.. */
+uint32_t smb2__request_open_at(struct smb2_request *request, size_t at);
 /* Cancels what waits, forgets the connection. */
 void smb2__message_detach(struct smb2_message *message);
 void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *header);
@@ -505,6 +514,15 @@ uint32_t smb2__query_info(struct smb2_request *request);
 uint32_t smb2__set_info(struct smb2_request *request);
 uint32_t smb2__lock(struct smb2_request *request);
 uint32_t smb2__ioctl(struct smb2_request *request);
+uint32_t smb2__pipe_create(struct smb2_request *request);
+uint32_t smb2__pipe_close(struct smb2_request *request);
+uint32_t smb2__pipe_flush(struct smb2_request *request);
+uint32_t smb2__pipe_read(struct smb2_request *request);
+uint32_t smb2__pipe_write(struct smb2_request *request);
+uint32_t smb2__pipe_query_info(struct smb2_request *request);
+uint32_t smb2__pipe_set_info(struct smb2_request *request);
+/* The open of a pipe is over: ends what waits for it, and frees it. */
+void smb2__pipe_end(struct smb2_open *open);
 
 enum { SMB2_SECURITY_MODE = 3 }; /* signing enabled and required */
 
