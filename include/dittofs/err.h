@@ -49,6 +49,7 @@
     X(LOCKED, "locked or denied by another open", 10008, 10012, 0xC0000054)                                  \
     X(DENIED, "lock is held by another owner", 10008, 10010, 0xC0000055)                                     \
     X(SHARE_DENIED, "open denied by another open", 10008, 10015, 0xC0000043)                                 \
+    X(FILE_OPEN, "another open denies deletion", 13, 10046, 0xC0000043)                                      \
     X(OPENMODE, "not opened for this", 13, 10038, 0xC0000022)                                                \
     X(GRACE, "in the grace period", 10008, 10013, 0xC000022D)                                                \
     X(NO_GRACE, "not in the grace period", 10006, 10033, 0xC00000E5)                                         \

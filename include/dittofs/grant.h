@@ -13,7 +13,8 @@
  * answers ERR_DELEG_REVOKED), a lease has nothing left
  *
  * Delegations differ from leases (grant_spec.delegation): they also go when somebody opens for writing or
- * changes attributes, and every break of them is waited for; a lease that loses READ alone is down at once.
+ * changes attributes, and every break of them is waited for; a lease that loses READ alone is down at once,
+ * and one of a directory is not waited for by those who change its entries.
  * Who is in the way waits with a grant_waiter: all breaks that it caused must be over. A holder that is
  * expired is dropped at once.
  */
@@ -53,12 +54,13 @@ struct grant_spec {
     unsigned kinds;  /* enum grant_kind bits */
     bool delegation; /* see above */
     bool reclaim;
+    uint64_t break_ms; /* time to answer a break; 0: that of state's options */
     const struct grant_operations *operations;
     void *user;
 };
-/* ERR_AGAIN: it conflicts with grants of others or opens of other clients, or it is a delegation and one of
- * the file's was broken lately; ERR_EXIST: the client has one with this key; ERR_INVAL; ERR_GRACE etc. as
- * open_add; ERR_LIMIT, ERR_NOMEM. */
+/* ERR_AGAIN: it conflicts with grants of others or opens of other clients (or, by their grant_key, other
+ * opens of the client), or it is a delegation and one of the file's was broken lately; ERR_EXIST: the client
+ * has one with this key; ERR_INVAL; ERR_GRACE etc. as open_add; ERR_LIMIT, ERR_NOMEM. */
 enum err grant_add(const struct grant_spec *spec, struct grant **grant_r) ERR_MUST_CHECK;
 struct grant *grant_find(const struct state_file *file, const struct client *client, const void *key,
                          size_t key_length);

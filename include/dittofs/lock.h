@@ -73,6 +73,9 @@ void lock_unset_all(struct lock_holder *holder);
 enum err lock_test(struct state_file *file, const struct owner *owner, const struct lock_request *request,
                    struct lock_conflict *conflict_r) ERR_MUST_CHECK;
 
+/* Anybody holds a range of it. */
+bool lock_file_has_ranges(const struct state_file *file);
+
 /* ---- waiting ---- */
 
 struct lock_waiter_private; /* what state keeps for a waiter */

@@ -16,12 +16,18 @@ struct open;
 /* Bits of access and of deny. Deny bits are SMB's share bits turned round. */
 enum open_share { OPEN_READ = 1, OPEN_WRITE = 2, OPEN_DELETE = 4 };
 
+enum { OPEN_GRANT_KEY_MAX = 32 };
+
 struct open_spec {
     struct state_file *file;
     struct owner *owner;
     unsigned access, deny; /* enum open_share bits */
     bool reclaim;          /* in grace, something the owner had before the restart */
     bool any_time;         /* no look at grace: an open that can't conflict with a reclaim (delegated) */
+    /* 0..OPEN_GRANT_KEY_MAX bytes, copied: the open stands in the way of its client's own grants (grant.h)
+     * with another key. Length 0: of none of them. */
+    const void *grant_key;
+    size_t grant_key_length;
     /* Called when the open goes, for whatever reason; may be NULL. As client_operations.gone: free only. */
     void (*gone)(struct open *open, void *user);
     void *user;

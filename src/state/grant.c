@@ -23,7 +23,7 @@ struct grant {
     struct state_file *file;
     struct client *client;
     struct list file_link, client_link;
-    struct list break_link; /* in state->breaks while BREAKING */
+    struct list break_link; /* in state->breaks, by break_due_ms, while BREAKING */
     struct list told_link;  /* in state->told while the holder is to be told */
     enum grant_status status;
     unsigned kinds;
@@ -31,7 +31,8 @@ struct grant {
     unsigned wanted;   /* BREAKING: what it has to go down to by now */
     bool delegation, acknowledge;
     uint16_t epoch;
-    uint64_t break_ms; /* when the break began */
+    uint64_t time_to_answer_ms;
+    uint64_t break_due_ms; /* BREAKING: when the time to answer is over */
     const struct grant_operations *operations;
     void *user;
     uint32_t key_length;
@@ -54,7 +55,7 @@ static const struct {
     [GRANT_OP_OPEN_WRITE] = {GRANT_READ | GRANT_HANDLE, 0},
     [GRANT_OP_WRITE] = {0, 0},
     [GRANT_OP_LOCK] = {0, GRANT_READ},
-    [GRANT_OP_SETATTR] = {GRANT_READ | GRANT_HANDLE, 0},
+    [GRANT_OP_SETATTR] = {GRANT_ALL, 0},
     [GRANT_OP_NAMES] = {GRANT_READ | GRANT_WRITE, 0},
     [GRANT_OP_SHARE] = {GRANT_READ | GRANT_WRITE, 0},
     [GRANT_OP_DIRECTORY] = {0, 0},
@@ -118,10 +119,20 @@ static void tell(struct grant *grant)
     loop_wake(state->loop);
 }
 
+/* Into the list of breaks, which is in order of time: nearly always at its end. */
+static void start_time(struct grant *grant)
+{
+    struct list *link = grant->file->state->breaks.previous;
+
+    grant->break_due_ms = state__now() + grant->time_to_answer_ms;
+    while (link != &grant->file->state->breaks &&
+           container_of(link, struct grant, break_link)->break_due_ms > grant->break_due_ms)
+        link = link->previous;
+    list_insert_after(link, &grant->break_link);
+}
+
 static void begin_break(struct grant *grant, unsigned to)
 {
-    struct state *state = grant->file->state;
-
     grant->file->last_break_ms = state__now();
     /* MS-SMB2 3.3.4.7: a lease of READ alone is not acknowledged. */
     grant->acknowledge = grant->delegation || grant->kinds != GRANT_READ;
@@ -129,12 +140,19 @@ static void begin_break(struct grant *grant, unsigned to)
     grant->epoch++;
     if (grant->acknowledge) {
         grant->status = GRANT_BREAKING;
-        grant->break_ms = grant->file->last_break_ms;
-        list_push_back(&state->breaks, &grant->break_link);
+        start_time(grant);
     } else {
         grant->kinds = to;
     }
     tell(grant);
+}
+
+/* A lease of a directory is told of changes of its entries, and nobody waits for its answer
+ * (MS-SMB2 3.3.4.7): its holder may itself be waiting for the change. A delegation's holder must know before
+ * (RFC 8881 10.9). */
+static bool is_waited_for(const struct grant *grant, enum grant_operation operation)
+{
+    return grant->delegation || operation != GRANT_OP_DIRECTORY;
 }
 
 /* Makes GRANT go down so that OPERATION can go on. True when its holder's answer is to be waited for. */
@@ -142,12 +160,11 @@ static bool break_one(struct grant *grant, enum grant_operation operation)
 {
     unsigned keep = grant->delegation ? 0 : grant_compatible(operation, false);
 
-    if (grant->status == GRANT_BREAKING) {
+    if (grant->status == GRANT_BREAKING)
         grant->wanted &= keep;
-        return true;
-    }
-    begin_break(grant, grant->kinds & keep);
-    return grant->status == GRANT_BREAKING;
+    else
+        begin_break(grant, grant->kinds & keep);
+    return grant->status == GRANT_BREAKING && is_waited_for(grant, operation);
 }
 
 static void enqueue(struct state_file *file, enum grant_operation operation, const struct self *self,
@@ -205,6 +222,7 @@ static bool still_waits(const struct grant_waiter *waiter)
 
     while ((grant = grant_next_of_file(waiter->file, grant)) != NULL) {
         if (grant->status == GRANT_BREAKING &&
+            is_waited_for(grant, (enum grant_operation)waiter->operation) &&
             is_in_the_way(grant, (enum grant_operation)waiter->operation, &self))
             return true;
     }
@@ -250,8 +268,17 @@ static void end_break(struct grant *grant, unsigned kinds)
 
 /* ---- giving and taking ---- */
 
+/* Is it an open beside which the grant may have everything? */
+static bool is_own_open(const struct open *open, const struct self *self)
+{
+    return open->owner->client != NULL && open->owner->client->id == self->client &&
+           (self->key == NULL || open->grant_key_length == 0 ||
+            (open->grant_key_length == self->key_length &&
+             memcmp(open->grant_key, self->key, self->key_length) == 0));
+}
+
 /* Somebody else has the file open in a way that KINDS can't stand. */
-static bool is_open_by_others(const struct state_file *file, const struct client *client, unsigned kinds,
+static bool is_open_by_others(const struct state_file *file, const struct self *self, unsigned kinds,
                               bool delegation)
 {
     const struct open *open = NULL;
@@ -263,7 +290,7 @@ static bool is_open_by_others(const struct state_file *file, const struct client
     for (unsigned i = 0; i < SHARE_BITS; i++)
         any = any || ((access & 1u << i) && file->access_count[i] > 0);
     while (any && (open = open_next_of_file(file, open)) != NULL) {
-        if ((open->access & access) != 0 && open->owner->client != client)
+        if ((open->access & access) != 0 && !is_own_open(open, self))
             return true;
     }
     return false;
@@ -285,7 +312,7 @@ static enum err check_free(const struct state_file *file, const struct client *c
         if ((kinds | grant->kinds) & GRANT_WRITE)
             return ERR_AGAIN;
     }
-    return is_open_by_others(file, client, kinds, delegation) ? ERR_AGAIN : ERR_OK;
+    return is_open_by_others(file, &self, kinds, delegation) ? ERR_AGAIN : ERR_OK;
 }
 
 static enum err check_new(const struct grant_spec *spec)
@@ -338,6 +365,7 @@ enum err grant_add(const struct grant_spec *spec, struct grant **grant_r)
     grant->epoch = 1;
     grant->operations = spec->operations;
     grant->user = spec->user;
+    grant->time_to_answer_ms = spec->break_ms != 0 ? spec->break_ms : grant->file->state->options.break_ms;
     grant->key_length = (uint32_t)spec->key_length;
     memcpy(grant->key, spec->key, spec->key_length);
     list_init(&grant->break_link);
@@ -436,7 +464,7 @@ void grant__tick(struct state *state, uint64_t now_ms)
     while (!list_is_empty(&state->breaks)) {
         struct grant *grant = list_first(&state->breaks, struct grant, break_link);
 
-        if (now_ms - grant->break_ms < state->options.break_ms)
+        if (now_ms < grant->break_due_ms)
             return;
         state->counters.break_timeouts_total++;
         if (grant->delegation) {

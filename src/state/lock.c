@@ -369,3 +369,8 @@ enum err lock_check_io(struct state_file *file, uint64_t owner, uint64_t offset,
     state_file_unref(&reference);
     return client == NULL ? ERR_OK : ERR_LOCKED;
 }
+
+bool lock_file_has_ranges(const struct state_file *file)
+{
+    return file->ranges.count > 0;
+}

@@ -9,6 +9,7 @@
 #include "state/state_priv.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { SHARE_ALL = OPEN_READ | OPEN_WRITE | OPEN_DELETE };
 
@@ -109,7 +110,7 @@ enum err open_add(const struct open_spec *spec, struct open **open_r)
     struct open *open;
     enum err err;
 
-    if ((spec->access | spec->deny) & ~(unsigned)SHARE_ALL)
+    if (((spec->access | spec->deny) & ~(unsigned)SHARE_ALL) || spec->grant_key_length > OPEN_GRANT_KEY_MAX)
         return ERR_INVAL;
     err = check_new(spec, client);
     if (err != ERR_OK)
@@ -130,6 +131,9 @@ enum err open_add(const struct open_spec *spec, struct open **open_r)
     open->combinations = combination(spec->access, spec->deny);
     open->gone = spec->gone;
     open->user = spec->user;
+    open->grant_key_length = (uint8_t)spec->grant_key_length;
+    if (spec->grant_key_length > 0)
+        memcpy(open->grant_key, spec->grant_key, spec->grant_key_length);
     list_init(&open->holders);
     list_push_back(&open->file->opens, &open->file_link);
     list_push_back(&open->owner->opens, &open->owner_link);

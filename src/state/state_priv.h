@@ -244,6 +244,8 @@ struct open {
     struct list holders;
     unsigned access, deny;
     uint64_t combinations; /* bit (access << 3 | deny) for each that it was opened with */
+    uint8_t grant_key[OPEN_GRANT_KEY_MAX];
+    uint8_t grant_key_length;
     void (*gone)(struct open *open, void *user);
     void *user;
 };

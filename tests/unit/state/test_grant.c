@@ -108,13 +108,13 @@ static const struct row rows[] = {
     {R | H, false, GRANT_OP_WRITE, true, 0},
     {R | W | H, false, GRANT_OP_WRITE, true, 0},
     {R, false, GRANT_OP_LOCK, false, 0},
-    {R | W | H, false, GRANT_OP_SETATTR, true, R | H},
+    {R | W | H, false, GRANT_OP_SETATTR, false, 99},
     {R, false, GRANT_OP_SETATTR, false, 99},
     {R | W | H, false, GRANT_OP_NAMES, true, R | W},
     {R | H, false, GRANT_OP_NAMES, true, R},
     {R, false, GRANT_OP_NAMES, false, 99},
     {R | W | H, false, GRANT_OP_SHARE, true, R | W},
-    {R | H, false, GRANT_OP_DIRECTORY, true, 0},
+    {R, false, GRANT_OP_DIRECTORY, false, 0},
     {0, false, GRANT_OP_WRITE, false, 99},
     /* delegations: as a whole or not at all */
     {R, true, GRANT_OP_READ, false, 99},
@@ -170,6 +170,32 @@ static void what_breaks_what(void **unused)
         assert_int_equal(grant_break(scene.file, row->operation, scene.b, NULL, 0, &scene.waiter), ERR_OK);
         scene_close(&scene);
     }
+}
+
+/* A lease of a directory is told, and nobody waits for the answer; other things wait for it all the same. */
+static void directory_leases_are_told(void **unused)
+{
+    struct scene scene;
+    struct grant *grant;
+
+    (void)unused;
+    scene_open(&scene);
+    grant = give(&scene, scene.a, "1", R | H, false);
+    assert_int_equal(grant_break(scene.file, GRANT_OP_DIRECTORY, scene.b, NULL, 0, &scene.waiter), ERR_OK);
+    assert_int_equal(grant_break(scene.file, GRANT_OP_DIRECTORY, scene.b, NULL, 0, NULL), ERR_OK);
+    world_turns(&scene.world);
+    assert_int_equal(scene.told[1].calls, 1);
+    assert_true(scene.told[1].acknowledge);
+    assert_int_equal(grant_status(grant), GRANT_BREAKING);
+    assert_int_equal(grant_break(scene.file, GRANT_OP_NAMES, scene.b, NULL, 0, &scene.waiter), ERR_WAIT);
+    assert_int_equal(grant_acknowledge(grant, 0), ERR_OK);
+    world_turns(&scene.world);
+    assert_int_equal(scene.done, 1);
+    grant_return(grant);
+    world_pass(&scene.world, 31000); /* it was contended */
+    (void)give(&scene, scene.a, "1", R, true);
+    assert_int_equal(grant_break(scene.file, GRANT_OP_DIRECTORY, scene.b, NULL, 0, NULL), ERR_DELAY);
+    scene_close(&scene);
 }
 
 static void anonymous_and_polling(void **unused)
@@ -292,6 +318,31 @@ static void what_may_be_given(void **unused)
     scene_close(&scene);
 }
 
+/* Opens of one client that say to which of its grants they belong. */
+static void keys_of_opens(void **unused)
+{
+    struct scene scene;
+    struct owner *owner;
+    struct open_spec spec;
+    struct open *open;
+    struct grant *grant = NULL;
+
+    (void)unused;
+    scene_open(&scene);
+    owner = make_owner(scene.a, "O");
+    spec = (struct open_spec){
+        .file = scene.file, .owner = owner, .access = OPEN_READ, .grant_key = "1", .grant_key_length = 1};
+    assert_int_equal(open_add(&spec, &open), ERR_OK);
+    assert_int_equal(try_grant(&scene, scene.a, "2", R | W, false, &grant), ERR_AGAIN);
+    assert_int_equal(try_grant(&scene, scene.b, "1", R | W, false, &grant), ERR_AGAIN);
+    assert_int_equal(try_grant(&scene, scene.a, "1", R | W, false, &grant), ERR_OK);
+    grant_return(grant);
+    spec.grant_key_length = OPEN_GRANT_KEY_MAX + 1;
+    assert_int_equal(open_add(&spec, &open), ERR_INVAL);
+    owner_unref(&owner);
+    scene_close(&scene);
+}
+
 static void contended_files_are_not_delegated(void **unused)
 {
     struct scene scene;
@@ -340,6 +391,45 @@ static void who_does_not_answer(void **unused)
     assert_int_equal(client_revoked_grants(scene.a), 1);
     assert_int_equal(stateid_free(scene.world.state, &stateid, scene.a), ERR_OK);
     assert_int_equal(client_revoked_grants(scene.a), 0);
+    scene_close(&scene);
+}
+
+/* Each has its own time. */
+static void times_to_answer(void **unused)
+{
+    static const uint64_t times[] = {0, 20000, 10000}; /* the first is that of the options: 45 s */
+    struct scene scene;
+    struct grant *grants[3];
+
+    (void)unused;
+    scene_open(&scene);
+    for (unsigned i = 0; i < 3; i++) {
+        const char key[] = {(char)('1' + (int)i), 0};
+        struct grant_spec spec = {.file = scene.file,
+                                  .client = scene.a,
+                                  .key = key,
+                                  .key_length = 1,
+                                  .kinds = R | H,
+                                  .break_ms = times[i],
+                                  .operations = &operations,
+                                  .user = &scene.told[i + 1]};
+
+        assert_int_equal(grant_add(&spec, &grants[i]), ERR_OK);
+    }
+    assert_int_equal(grant_break(scene.file, GRANT_OP_WRITE, scene.c, NULL, 0, &scene.waiter), ERR_WAIT);
+    for (unsigned step = 0; step < 3; step++) {
+        static const uint64_t passes[] = {11500, 10000, 25000};
+        static const unsigned left[] = {2, 1, 0};
+        unsigned breaking_now = 0;
+
+        assert_int_equal(client_renew(scene.a), ERR_OK);
+        world_pass(&scene.world, passes[step]);
+        for (unsigned i = 0; i < 3; i++)
+            breaking_now += grant_status(grants[i]) == GRANT_BREAKING;
+        assert_int_equal(breaking_now, left[step]);
+        assert_int_equal(grant_kinds(grants[2]), 0);
+    }
+    assert_int_equal(scene.done, 1);
     scene_close(&scene);
 }
 
@@ -408,7 +498,8 @@ int main(void)
         cmocka_unit_test(second_break_follows), cmocka_unit_test(waiters_wait_for_all),
         cmocka_unit_test(what_may_be_given),    cmocka_unit_test(contended_files_are_not_delegated),
         cmocka_unit_test(who_does_not_answer),  cmocka_unit_test(expired_holders_are_dropped),
-        cmocka_unit_test(walked_and_released),
+        cmocka_unit_test(walked_and_released),  cmocka_unit_test(directory_leases_are_told),
+        cmocka_unit_test(keys_of_opens),        cmocka_unit_test(times_to_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
