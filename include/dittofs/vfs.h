@@ -6,6 +6,10 @@
  * and writing data may answer ERR_WAIT and call back. Calls that change something add to a ticket what must
  * be durable before the reply may go; vfs_durable waits for it.
  *
+ * Calls that are in conflict with others' caching grants begin to break these and answer ERR_DELAY; nothing
+ * has been changed then. Those in conflict with a deny mode answer ERR_LOCKED (data) or ERR_FILE_OPEN
+ * (remove, rename).
+ *
  * Inodes (struct inode of store.h, opaque here) come with a reference for the caller: vfs_unref.
  */
 #ifndef DITTOFS_VFS_H
@@ -24,6 +28,9 @@
 
 struct vfs;
 struct vfs_export;
+struct client;
+struct owner;
+struct grant_waiter;
 
 /* ---- start, stop ---- */
 
@@ -96,15 +103,29 @@ struct vfs_user {
     const uint32_t *groups; /* good as long as the request */
 };
 
+/* Whose caching grants (grant.h) are not in the way: CLIENT's with KEY, or, with KEY NULL, all of CLIENT's;
+ * CLIENT NULL: nobody's, all are broken. */
+struct vfs_grant_owner {
+    struct client *client;
+    const void *key;
+    size_t key_length;
+};
+
 /* A request's view: who asks, through which export, over what. Filled in by vfs_context; one a request (or
  * for each current filehandle of a COMPOUND). */
 struct vfs_context {
     struct vfs *vfs;
     struct vfs_export *export;
     enum vfs_protocol protocol;
-    struct vfs_user user;       /* squashed */
-    bool is_root;               /* uid 0 after squashing: passes permission checks as POSIX has it */
-    uint64_t owner;             /* the open or lock owner in state for conflict checks; 0: anonymous */
+    struct vfs_user user;              /* squashed */
+    bool is_root;                      /* uid 0 after squashing: passes permission checks as POSIX has it */
+    uint64_t owner;                    /* the open or lock owner in state for conflict checks; 0: anonymous */
+    struct vfs_grant_owner grants;     /* those on what it reads and changes */
+    struct vfs_grant_owner dir_grants; /* those on directories whose entries it changes */
+    /* Called when the break that made a call answer ERR_DELAY is over: it may be tried again. The first such
+     * call of a request uses it. NULL: the client comes again by itself. */
+    struct grant_waiter *grant_waiter;
+    bool tells_only;            /* breaks are begun and not waited for: what is done when a client has gone */
     struct store_ticket ticket; /* what must be durable before the reply; starts at {0, 0} */
     uint64_t event_source; /* told to listeners, so that a watcher can leave out its own changes; 0: none */
 };
@@ -156,7 +177,7 @@ struct vfs_setattr {
 /* All or nothing, with POSIX's rules: owner or root for mode and times, root for uid, owner for a gid of his
  * groups, set-id bits cleared when others change or write, sticky and set-gid rules, write permission (or the
  * owner, or WRITABLE_HANDLE: an open for writing) for size and times "now". GUARD (may be NULL): ERR_NOT_SYNC
- * when ctime differs (RFC 1813 3.3.2). ERR_DELAY when another's caching grant has to be broken first. */
+ * when ctime differs (RFC 1813 3.3.2). */
 enum err vfs_setattr(struct vfs_context *context, struct inode *inode, const struct vfs_setattr *set,
                      const struct timestamp *guard, bool writable_handle) ERR_MUST_CHECK;
 
@@ -266,6 +287,19 @@ struct vfs_clone_end {
 /* A LENGTH of 0: up to the source's end. */
 enum err vfs_clone(struct vfs_context *context, struct vfs_clone_end source, struct vfs_clone_end target,
                    uint64_t length) ERR_MUST_CHECK;
+
+/* ---- conflicts of what front-ends do in state themselves ---- */
+
+/* Before open_add or open_upgrade with ACCESS and DENY (enum open_share bits), EMPTIES: with truncation;
+ * opens of EXCEPT (may be NULL) don't count. Begins the breaks of caching grants that it needs: ERR_OK,
+ * ERR_DELAY. */
+enum err vfs_conflict_open(const struct vfs_context *context, const struct inode *inode, unsigned access,
+                           unsigned deny, bool empties, const struct owner *except) ERR_MUST_CHECK;
+/* Before a byte range is set: ERR_OK, ERR_DELAY. */
+enum err vfs_conflict_lock(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
+/* Before the promise that INODE's name in DIR (may be NULL) will go: ERR_OK, ERR_DELAY. */
+enum err vfs_conflict_names(const struct vfs_context *context, struct inode *inode,
+                            struct inode *dir) ERR_MUST_CHECK;
 
 /* ---- extended attributes (namespace "user."; NAME without the prefix) ---- */
 

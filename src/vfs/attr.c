@@ -200,6 +200,23 @@ static enum err setattr_prepare(struct inode *inode, const struct vfs_setattr *s
     return err;
 }
 
+static enum err setattr_conflicts(const struct vfs_context *context, struct inode *inode,
+                                  const struct vfs_setattr *set, bool writable_handle)
+{
+    const struct inode_attr *attr = inode_attr(inode);
+    struct vfs_claim claims[] = {{.inode = inode, .operation = GRANT_OP_SETATTR},
+                                 {.inode = inode, .operation = GRANT_OP_READ}};
+    /* What a holder has written in its cache must come before the time that is to be the file's. MS-FSA
+     * 2.1.5.15.2 leaves it in the cache. */
+    bool flush = set->mtime_how != VFS_TIME_KEEP && context->protocol != VFS_SMB;
+
+    if ((set->set & VFS_SET_SIZE) == 0)
+        return vfs__conflict_claims(context, claims, flush ? 2 : 1);
+    return vfs__conflict_io(context, inode, writable_handle ? VFS_IO_OPEN_HANDLE : VFS_IO_CHECK_MODE,
+                            (struct vfs_range){set->size < attr->size ? set->size : attr->size, UINT64_MAX},
+                            true);
+}
+
 enum err vfs_setattr(struct vfs_context *context, struct inode *inode, const struct vfs_setattr *set,
                      const struct timestamp *guard, bool writable_handle)
 {
@@ -216,14 +233,11 @@ enum err vfs_setattr(struct vfs_context *context, struct inode *inode, const str
         return err;
     if (guard != NULL && timestamp_compare(*guard, attr->ctime) != 0)
         return ERR_NOT_SYNC; /* RFC 1813 3.3.2 */
-    if (size)
-        err = vfs__conflict_io(
-            context, inode, writable_handle ? VFS_IO_OPEN_HANDLE : VFS_IO_CHECK_MODE,
-            (struct vfs_range){set->size < attr->size ? set->size : attr->size, UINT64_MAX}, true);
-    if (err != ERR_OK)
-        return err;
     if (set->set == 0 && !times)
         return ERR_OK;
+    err = setattr_conflicts(context, inode, set, writable_handle);
+    if (err != ERR_OK)
+        return err;
     err = setattr_prepare(inode, set, times);
     if (err != ERR_OK)
         return err;

@@ -187,6 +187,7 @@ static enum err create_new(struct vfs_context *context, struct inode *dir, struc
                            const struct vfs_create *create, struct inode **inode_r)
 {
     bool directory = create->type == INODE_DIRECTORY;
+    const struct vfs_claim claim = {.inode = dir, .operation = GRANT_OP_DIRECTORY};
     struct timestamp now = clock_wall();
     struct inode *inode;
     enum err err = vfs__gate_add(context, dir);
@@ -197,6 +198,8 @@ static enum err create_new(struct vfs_context *context, struct inode *dir, struc
         err = vfs__setattr_check(create->type, &create->set);
     if (err == ERR_OK && directory && inode_attr(dir)->nlink >= STORE_LINK_MAX)
         err = ERR_MLINK;
+    if (err == ERR_OK)
+        err = vfs__conflict_claims(context, &claim, 1);
     if (err == ERR_OK)
         err = inode_make(context, dir, create, now, &inode);
     if (err != ERR_OK)
@@ -248,6 +251,8 @@ enum err vfs_create(struct vfs_context *context, struct inode *dir, struct store
 
 enum err vfs_link(struct vfs_context *context, struct inode *inode, struct inode *dir, struct store_name name)
 {
+    const struct vfs_claim claims[] = {{.inode = inode, .operation = GRANT_OP_NAMES},
+                                       {.inode = dir, .operation = GRANT_OP_DIRECTORY}};
     const struct inode_attr *attr = inode_attr(inode);
     struct timestamp now = clock_wall();
     struct inode *there;
@@ -277,7 +282,9 @@ enum err vfs_link(struct vfs_context *context, struct inode *inode, struct inode
         return ERR_STALE; /* removed and still held: it does not come back */
     if (attr->nlink >= STORE_LINK_MAX)
         return ERR_MLINK;
-    err = dir_insert(dir, name, inode);
+    err = vfs__conflict_claims(context, claims, 2);
+    if (err == ERR_OK)
+        err = dir_insert(dir, name, inode);
     if (err != ERR_OK)
         return err;
     changed = inode_change(inode);

@@ -22,6 +22,8 @@ static enum err remove_inode(struct vfs_context *context, struct inode *dir, str
                              struct inode *inode, enum vfs_remove_what what)
 {
     bool directory = inode_attr(inode)->type == INODE_DIRECTORY;
+    const struct vfs_claim claims[] = {{.inode = inode, .operation = GRANT_OP_NAMES, .deletes = true},
+                                       {.inode = dir, .operation = GRANT_OP_DIRECTORY}};
     struct timestamp now = clock_wall();
     struct inode_attr *attr;
     enum err err = vfs__gate_remove(context, dir, inode);
@@ -30,6 +32,8 @@ static enum err remove_inode(struct vfs_context *context, struct inode *dir, str
         err = type_check(inode, what);
     if (err == ERR_OK && directory && !dir_is_empty(inode))
         err = ERR_NOTEMPTY;
+    if (err == ERR_OK)
+        err = vfs__conflict_claims(context, claims, 2);
     if (err == ERR_OK)
         err = dir_remove(dir, name, inode_attr(inode)->ino);
     if (err != ERR_OK)

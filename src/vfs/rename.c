@@ -97,6 +97,17 @@ static enum err rename_check(const struct vfs_context *context, const struct ren
     return ERR_OK;
 }
 
+static enum err rename_conflicts(const struct vfs_context *context, const struct rename *rename)
+{
+    const struct vfs_claim claims[] = {
+        {.inode = rename->inode, .operation = GRANT_OP_NAMES, .deletes = true},
+        {.inode = rename->victim, .operation = GRANT_OP_NAMES, .deletes = true},
+        {.inode = rename->from_dir, .operation = GRANT_OP_DIRECTORY},
+        {.inode = rename->to_dir, .operation = GRANT_OP_DIRECTORY}};
+
+    return vfs__conflict_claims(context, claims, rename->from_dir == rename->to_dir ? 3 : 4);
+}
+
 /* Neither turning an entry nor taking one away needs space, so with a victim nothing but a failing store
  * comes between the two steps; a new entry, which may not fit, is the first one. */
 static enum err rename_entries(const struct rename *rename)
@@ -156,6 +167,8 @@ static enum err rename_found(struct vfs_context *context, const struct rename *r
     if (rename->victim != NULL && no_replace)
         return ERR_EXIST;
     err = rename_check(context, rename);
+    if (err == ERR_OK)
+        err = rename_conflicts(context, rename);
     if (err == ERR_OK)
         err = rename_entries(rename);
     if (err != ERR_OK)

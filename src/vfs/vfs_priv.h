@@ -5,6 +5,7 @@
 #ifndef DITTOFS_VFS_PRIV_H
 #define DITTOFS_VFS_PRIV_H
 
+#include "dittofs/grant.h"
 #include "dittofs/hash.h"
 #include "dittofs/list.h"
 #include "dittofs/vfs.h"
@@ -54,13 +55,24 @@ struct vfs {
 struct vfs_range {
     uint64_t offset, length; /* UINT64_MAX: to the end */
 };
-/* Do others' deny modes or mandatory byte ranges stand in the way of reading or writing RANGE? ERR_LOCKED. */
+/* Do others' caching grants, deny modes or mandatory byte ranges stand in the way of reading or writing
+ * RANGE? ERR_DELAY, ERR_LOCKED. */
 enum err vfs__conflict_io(const struct vfs_context *context, const struct inode *inode,
                           enum vfs_io_right right, struct vfs_range range, bool write) ERR_MUST_CHECK;
 
+/* What an operation does to one inode. */
+struct vfs_claim {
+    struct inode *inode; /* may be NULL: nothing is there */
+    enum grant_operation operation;
+    bool deletes; /* with GRANT_OP_NAMES: an open that denies deletion is in the way */
+};
+/* ERR_DELAY: caching grants of one of them are being broken; ERR_FILE_OPEN: an open denies deletion. */
+enum err vfs__conflict_claims(const struct vfs_context *context, const struct vfs_claim *claims,
+                              size_t count) ERR_MUST_CHECK;
+
 /* ---- access.c: the gate. Each function is asked once by each operation of its kind, before anything is
- * changed, and answers with the whole verdict. Conflicts with other owners' opens, locks and caching grants
- * belong behind the same doors. ---- */
+ * changed, and answers with the whole verdict. Then conflict.c is asked about others' opens, locks and
+ * caching grants. ---- */
 
 bool vfs__in_group(const struct vfs_context *context, uint32_t gid);
 /* Looking a name up in DIR. */

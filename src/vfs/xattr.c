@@ -14,6 +14,13 @@ static enum err name_check(struct store_name name)
     return memchr(name.bytes, '\0', name.length) != NULL ? ERR_INVAL : ERR_OK;
 }
 
+static enum err conflicts(const struct vfs_context *context, struct inode *inode)
+{
+    const struct vfs_claim claim = {.inode = inode, .operation = GRANT_OP_SETATTR};
+
+    return vfs__conflict_claims(context, &claim, 1);
+}
+
 static void changed(struct vfs_context *context, struct inode *inode)
 {
     inode_change(inode)->ctime = clock_wall();
@@ -41,6 +48,8 @@ enum err vfs_xattr_set(struct vfs_context *context, struct inode *inode, struct 
     if (err == ERR_OK && length > STORE_XATTR_VALUE_MAX)
         err = ERR_XATTR2BIG;
     if (err == ERR_OK)
+        err = conflicts(context, inode);
+    if (err == ERR_OK)
         err = xattr_set(inode, name, value, length, how);
     if (err == ERR_OK)
         changed(context, inode);
@@ -53,6 +62,8 @@ enum err vfs_xattr_remove(struct vfs_context *context, struct inode *inode, stru
 
     if (err == ERR_OK)
         err = name_check(name);
+    if (err == ERR_OK)
+        err = conflicts(context, inode);
     if (err == ERR_OK)
         err = xattr_remove(inode, name);
     if (err == ERR_OK)

@@ -128,6 +128,7 @@ enum nlm_status nlm__status(enum err err)
     case ERR_RECLAIM_BAD:
         return NLM_STATUS_DENIED;
     case ERR_GRACE:
+    case ERR_DELAY: /* NLM's only word for "later": clients come again, as they would not after DENIED */
         return NLM_STATUS_GRACE;
     case ERR_DEADLOCK:
         return NLM_STATUS_DEADLOCK;

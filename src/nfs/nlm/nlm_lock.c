@@ -137,8 +137,10 @@ static enum err lock_file(struct nlm_request *request)
     struct state_file *file = NULL;
     struct owner *owner = NULL;
     uint8_t key[OWNER_KEY_MAX];
-    enum err err = nlm__file_get(request, &file);
+    enum err err = vfs_conflict_lock(&request->context, request->inode);
 
+    if (err == ERR_OK)
+        err = nlm__file_get(request, &file);
     if (err == ERR_OK)
         err = owner_get(request->host->client, NLM_OWNER_LOCK, key, write_key(&request->args.lock, key),
                         &owner);

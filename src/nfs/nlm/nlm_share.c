@@ -73,6 +73,9 @@ static enum err share(struct nlm_request *request)
     if (err == ERR_OK)
         err = owner_get(request->host->client, NLM_OWNER_SHARE, key->data, key->length, &owner);
     if (err == ERR_OK)
+        err = vfs_conflict_open(&request->context, request->inode, bits_of(request->args.access),
+                                bits_of(request->args.mode), false, owner);
+    if (err == ERR_OK)
         err = set_share(request, file, owner);
     owner_unref(&owner);
     state_file_unref(&file);

@@ -51,7 +51,17 @@ uint32_t nfs4__context_for(struct nfs4_compound *compound, const struct nfs4_fil
         return NFS4ERR_STALE;
     err = vfs_context_init(&compound->context, compound->server->vfs, export, VFS_NFS4, compound->security,
                            &compound->call->peer, &compound->user);
-    return err == ERR_OK ? NFS4_OK : nfs4__status(compound, err);
+    if (err != ERR_OK)
+        return nfs4__status(compound, err);
+    /* In 4.0 only a stateid says who it is. */
+    if (compound->has_session)
+        nfs4__set_grant_client(compound, compound->session->client);
+    return NFS4_OK;
+}
+
+void nfs4__set_grant_client(struct nfs4_compound *compound, struct client *client)
+{
+    compound->context.grants = compound->context.dir_grants = (struct vfs_grant_owner){.client = client};
 }
 
 uint32_t nfs4__context(struct nfs4_compound *compound)

@@ -140,6 +140,19 @@ static uint32_t set_range(struct nfs4_compound *compound, const struct lock_args
     return err == ERR_DENIED ? NFS4ERR_RECLAIM_CONFLICT : nfs4__status(compound, err);
 }
 
+/* Others may have locked in their caches. */
+static uint32_t check_grants(struct nfs4_compound *compound, struct client *client)
+{
+    uint32_t status = nfs4__context(compound);
+    enum err err;
+
+    if (status != NFS4_OK)
+        return status;
+    nfs4__set_grant_client(compound, client);
+    err = vfs_conflict_lock(&compound->context, compound->current.inode);
+    return err == ERR_OK ? NFS4_OK : nfs4__status(compound, err);
+}
+
 /* The lock owner's holder on the open's file. */
 static uint32_t lock_as(struct nfs4_compound *compound, const struct lock_args *args, struct open *open,
                         struct owner *owner)
@@ -154,6 +167,8 @@ static uint32_t lock_as(struct nfs4_compound *compound, const struct lock_args *
     bool is_new;
     enum err err;
 
+    if (status == NFS4_OK)
+        status = check_grants(compound, owner_client(owner));
     if (status != NFS4_OK)
         return status;
     nfs4__blocked_settle(compound->server, owner, open_file(open), &request);

@@ -305,6 +305,17 @@ static void encode_result(struct nfs4_compound *compound, const struct nfs4_open
 
 /* ---- the whole ---- */
 
+/* What others may keep in their caches beside this open is told back first. */
+static uint32_t check_grants(struct nfs4_compound *compound, const struct nfs4_open *open)
+{
+    enum err err;
+
+    nfs4__set_grant_client(compound, open->client);
+    err = vfs_conflict_open(&compound->context, open->file.inode, share_of(open->access),
+                            share_of(open->deny), open->truncate, open->opener);
+    return err == ERR_OK ? NFS4_OK : nfs4__status(compound, err);
+}
+
 static uint32_t open_file_found(struct nfs4_compound *compound, struct nfs4_open *open)
 {
     struct state_file *file;
@@ -313,6 +324,8 @@ static uint32_t open_file_found(struct nfs4_compound *compound, struct nfs4_open
 
     if (status == NFS4_OK)
         status = check_rights(compound, open);
+    if (status == NFS4_OK)
+        status = check_grants(compound, open);
     if (status == NFS4_OK)
         status = nfs4__state_file_get(compound, &open->file, &file);
     if (status != NFS4_OK)

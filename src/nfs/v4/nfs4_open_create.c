@@ -48,6 +48,7 @@ static uint32_t make(struct nfs4_compound *compound, struct nfs4_open *open)
 
     if (status != NFS4_OK)
         return status;
+    nfs4__set_grant_client(compound, open->client);
     nfs4_attr_complete(&open->set, &nothing);
     create.set = open->set.set;
     memcpy(create.verifier, open->verifier, sizeof create.verifier);

@@ -173,6 +173,9 @@ void nfs4__resume(struct nfs4_compound *compound, uint32_t status);
 uint32_t nfs4__context_for(struct nfs4_compound *compound, const struct nfs4_filehandle *fh);
 /* The same for the current filehandle. */
 uint32_t nfs4__context(struct nfs4_compound *compound);
+/* What CLIENT holds (delegations) is no obstacle to what compound->context is used for; done by nfs4__context
+ * where there is a session. */
+void nfs4__set_grant_client(struct nfs4_compound *compound, struct client *client);
 /* Takes what compound->context's ticket says into the compound's. Called by the engine after each run; an
  * operation that prepares a second context calls it before. */
 void nfs4__merge_ticket(struct nfs4_compound *compound);

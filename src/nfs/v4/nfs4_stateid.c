@@ -244,6 +244,7 @@ uint32_t nfs4__stateid_for_io(struct nfs4_compound *compound, const struct nfs4_
     if (open == NULL)
         return NFS4ERR_BAD_STATEID;
     compound->context.owner = owner_id(owner);
+    nfs4__set_grant_client(compound, owner_client(owner));
     return open_io(compound, open, io, right_r);
 }
 
