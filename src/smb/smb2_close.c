@@ -17,7 +17,6 @@ uint32_t smb2__close(struct smb2_request *request)
     vfs_getattr(request->open->inode, &attr);
     status = smb2__request_context(request);
     smb2__open_end(request->open, status == STATUS_SUCCESS ? &request->context : NULL);
-    request->message->has_file = false;
     writer_le16(writer, 60);
     writer_le16(writer, flags & FLAG_ATTRIBUTES);
     writer_le32(writer, 0);

@@ -23,7 +23,7 @@ bool smb2__is_paid(const struct smb2_request *request, uint32_t length)
 
     if (conn->dialect <= 0x0202)
         return length <= SMB2_IO_MAX_202;
-    return length <= SMB2_IO_MAX && (uint64_t)length <= (uint64_t)charge * CREDIT_BYTES;
+    return length <= SMB2_TRANSACT_MAX && (uint64_t)length <= (uint64_t)charge * CREDIT_BYTES;
 }
 
 static uint32_t check_lock(struct smb2_request *request, const struct io_args *args, bool write)
@@ -57,6 +57,7 @@ static uint32_t finish_read(struct smb2_request *request)
     if (got < request->final_status) /* the least that the client wants */
         return STATUS_END_OF_FILE;
     writer_truncate(writer, body_at + READ_BODY + got);
+    request->open->position = request->read.store.offset + got;
     if (got == 0)
         writer_u8(writer, 0);
     writer_patch_le32(writer, body_at + 4, got);
@@ -80,7 +81,7 @@ uint32_t smb2__read(struct smb2_request *request)
     enum err err;
 
     if (!decode_read(request, &args) || args.channel != 0 || !smb2__is_paid(request, args.length) ||
-        args.offset > INT64_MAX - (uint64_t)args.length)
+        args.length > SMB2_IO_MAX || args.offset > INT64_MAX - (uint64_t)args.length)
         return STATUS_INVALID_PARAMETER;
     if (request->open->is_directory)
         return STATUS_INVALID_DEVICE_REQUEST;
@@ -158,7 +159,8 @@ uint32_t smb2__write(struct smb2_request *request)
     uint32_t status;
     enum err err;
 
-    if (!decode_write(request, &args) || args.channel != 0 || !smb2__is_paid(request, args.length))
+    if (!decode_write(request, &args) || args.channel != 0 || !smb2__is_paid(request, args.length) ||
+        args.length > SMB2_IO_MAX)
         return STATUS_INVALID_PARAMETER;
     if (open->is_directory)
         return STATUS_INVALID_DEVICE_REQUEST;
@@ -167,8 +169,8 @@ uint32_t smb2__write(struct smb2_request *request)
     status = smb2__request_context(request);
     if (status != STATUS_SUCCESS)
         return status;
-    /* FILE_APPEND_DATA alone does not let what is there be changed; at the end all ones mean: there. */
-    if (args.offset == UINT64_MAX || !(open->access & SMB2_ACCESS_WRITE_DATA)) {
+    /* FILE_APPEND_DATA alone does not let what is there be changed; all ones mean: at the end. */
+    if (!(open->access & SMB2_ACCESS_WRITE_DATA)) {
         struct inode_attr attr;
 
         vfs_getattr(open->inode, &attr);

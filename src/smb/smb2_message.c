@@ -67,7 +67,7 @@ static void write_header(struct smb2_request *request)
 {
     struct writer *writer = smb2_reply(request);
     const struct smb2_header *header = &request->header;
-    uint32_t flags = SMB2_FLAG_RESPONSE | (header->flags & SMB2_FLAG_RELATED);
+    uint32_t flags = SMB2_FLAG_RESPONSE | (header->flags & (SMB2_FLAG_RELATED | SMB2_FLAG_SIGNED));
 
     request->reply_at = writer->length;
     writer_le32(writer, (uint32_t)ID_SMB2);
@@ -82,7 +82,9 @@ static void write_header(struct smb2_request *request)
     writer_le32(writer, 0xfeff);
     writer_le32(writer, header->tree_id);
     writer_le64(writer, header->session_id);
-    writer_zeros(writer, SMB2_SIGNATURE_SIZE);
+    /* Where there is no key to sign with, a client takes its own signature back as the sign that it is an
+     * answer to what it asked; else ours takes its place. */
+    writer_bytes(writer, request->data + SMB2_SIGNATURE_OFFSET, SMB2_SIGNATURE_SIZE);
 }
 
 /* MS-SMB2 2.2.2, without the contexts that only symbolic links and small buffers have. */
@@ -389,16 +391,17 @@ uint32_t smb2__request_open_at(struct smb2_request *request, size_t at)
         persistent = message->persistent_id;
         volatile_id = message->volatile_id;
     }
+    /* Also one that is not there is what related requests mean from now on. */
+    message->persistent_id = persistent;
+    message->volatile_id = volatile_id;
+    message->has_file = true;
+    message->related_status = STATUS_SUCCESS;
     request->open = smb2__open_find(request->session, persistent, volatile_id);
     if (request->open == NULL || request->open->tree != request->tree) {
         request->open = NULL;
         return STATUS_FILE_CLOSED;
     }
     request->open->references++;
-    message->persistent_id = persistent;
-    message->volatile_id = volatile_id;
-    message->has_file = true;
-    message->related_status = STATUS_SUCCESS;
     return STATUS_SUCCESS;
 }
 
@@ -413,6 +416,9 @@ static uint32_t check_size(struct smb2_request *request)
     return reader.left + 2 >= (size & ~1U) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
 }
 
+/* What is no command at all: its reply is signed like others'. */
+static const struct smb2_command_row unknown_command = {.name = "unknown", .needs = SMB2_NEEDS_SESSION};
+
 static uint32_t begin_request(struct smb2_request *request)
 {
     struct smb2_message *message = request->message;
@@ -420,22 +426,26 @@ static uint32_t begin_request(struct smb2_request *request)
 
     if (message->conn->state != SMB2_CONN_NEGOTIATED && request->header.command != SMB2_NEGOTIATE)
         return STATUS_INVALID_PARAMETER;
-    if (request->row->structure_size == 0)
-        request->row = &smb2__commands[SMB2_CHANGE_NOTIFY];
+    /* MS-SMB2 3.3.5.2.7.2: there must be something that it is related to. */
+    if ((request->header.flags & SMB2_FLAG_RELATED) && message->count > 1 && !message->has_session)
+        return STATUS_INVALID_PARAMETER;
+    message->has_session = false;
     status = find_session(request);
     if (status != STATUS_SUCCESS)
         return status;
+    if (request->row == &unknown_command ||
+        (message->count == 1 && (request->header.flags & SMB2_FLAG_RELATED)))
+        return STATUS_INVALID_PARAMETER;
     message->session_id = request->header.session_id;
+    message->tree_id = request->header.tree_id;
+    message->has_session = true;
     if (request->row->structure_size == 0)
         return STATUS_NOT_SUPPORTED;
     status = check_size(request);
     if (status == STATUS_SUCCESS)
         status = find_tree(request);
-    if (status == STATUS_SUCCESS) {
-        message->tree_id = request->header.tree_id;
-        if (request->row->needs & SMB2_NEEDS_FILE)
-            status = smb2__request_open_at(request, request->row->file_at);
-    }
+    if (status == STATUS_SUCCESS && (request->row->needs & SMB2_NEEDS_FILE))
+        status = smb2__request_open_at(request, request->row->file_at);
     if (status == STATUS_SUCCESS)
         status = smb2__replay_begin(request);
     if (status != STATUS_SUCCESS)
@@ -498,12 +508,11 @@ static bool cut_request(struct smb2_message *message, struct smb2_request *reque
         message->next_at = message->length;
     }
     request->body = reader_of(request->data + SMB2_HEADER_SIZE, request->length - SMB2_HEADER_SIZE);
-    if (request->header.flags & SMB2_FLAG_RELATED) {
+    if ((request->header.flags & SMB2_FLAG_RELATED) && message->count > 0) {
         request->header.session_id = message->session_id;
         request->header.tree_id = message->tree_id;
     }
-    return request->header.command < SMB2_COMMANDS && !(request->header.flags & SMB2_FLAG_RESPONSE) &&
-           ++message->count <= SMB2_COMPOUND_MAX;
+    return !(request->header.flags & SMB2_FLAG_RESPONSE) && ++message->count <= SMB2_COMPOUND_MAX;
 }
 
 static bool take_credits(struct smb2_conn *conn, struct smb2_request *request)
@@ -548,8 +557,10 @@ static bool run_requests(struct smb2_message *message)
         request->message = message;
         if (!cut_request(message, request))
             return false;
-        request->row = &smb2__commands[request->header.command];
-        /* MS-SMB2 3.3.5.2.7.2: the first can't be related to anything. */
+        request->row = request->header.command < SMB2_COMMANDS ? &smb2__commands[request->header.command]
+                                                               : &unknown_command;
+        if (request->row == &unknown_command && message->conn->state != SMB2_CONN_NEGOTIATED)
+            return false;
         if (request->header.command == SMB2_CANCEL) {
             cancel_other(request);
             message->any_reply = false;
@@ -561,8 +572,7 @@ static bool run_requests(struct smb2_message *message)
         if (message->replies.failed)
             return false;
         message->running = true;
-        status = message->count == 1 && (request->header.flags & SMB2_FLAG_RELATED) ? STATUS_INVALID_PARAMETER
-                                                                                    : begin_request(request);
+        status = begin_request(request);
         message->running = false;
         if (status == SMB2_WAIT) {
             request->waiting = true;

@@ -104,16 +104,23 @@ static bool read_ciphers(struct reader reader, struct contexts *contexts)
 static bool read_signings(struct reader reader, struct contexts *contexts)
 {
     uint16_t count, signing;
+    bool any = false;
 
     if (contexts->has_signing || !reader_le16(&reader, &count) || count == 0)
         return false;
     contexts->has_signing = true;
+    contexts->signing = SMB2_SIGNING_HMAC_SHA256;
     for (unsigned i = 0; i < count; i++) {
         if (!reader_le16(&reader, &signing))
             return false;
-        if (signing == SMB2_SIGNING_AES_GMAC)
-            contexts->signing = SMB2_SIGNING_AES_GMAC;
+        any = any || signing <= SMB2_SIGNING_AES_GMAC;
+        /* The ids are in the order of our preference. */
+        if (signing <= SMB2_SIGNING_AES_GMAC && signing > (unsigned)contexts->signing)
+            contexts->signing = (enum smb2_signing)signing;
     }
+    /* MS-SMB2 3.3.5.4: nothing of ours offered means AES-CMAC. */
+    if (!any)
+        contexts->signing = SMB2_SIGNING_AES_CMAC;
     return true;
 }
 
@@ -225,7 +232,7 @@ void smb2__negotiate_body(const struct smb2_conn *conn, struct writer *writer, u
     writer_le16(writer, 0);
     writer_bytes(writer, server->options.server_guid, 16);
     writer_le32(writer, smb2__capabilities(conn, dialect));
-    writer_le32(writer, most);
+    writer_le32(writer, most == SMB2_IO_MAX ? SMB2_TRANSACT_MAX : most);
     writer_le32(writer, most);
     writer_le32(writer, most);
     writer_le64(writer, smb2_filetime(clock_wall()));

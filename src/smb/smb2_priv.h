@@ -37,7 +37,8 @@
 
 enum {
     SMB2_FRAME_HEAD = 4,
-    SMB2_IO_MAX = 1 << 20,                      /* bytes of a READ, WRITE or listing */
+    SMB2_IO_MAX = 1 << 20,                      /* bytes of a READ or WRITE, and of what answers a query */
+    SMB2_TRANSACT_MAX = 8 << 20,                /* that a query may leave room for */
     SMB2_IO_MAX_202 = 65536,                    /* of a client without multi-credit requests */
     SMB2_FRAME_MAX = SMB2_IO_MAX + 65536,       /* of a message */
     SMB2_REPLY_MAX = 4 * (SMB2_IO_MAX + 65536), /* of a compound's replies */
@@ -375,6 +376,7 @@ struct smb2_message {
     size_t last_reply_at;
     bool any_reply, running;
     /* What related requests inherit. */
+    bool has_session;
     uint64_t session_id;
     uint32_t tree_id;
     uint64_t persistent_id, volatile_id;

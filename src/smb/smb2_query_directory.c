@@ -257,6 +257,8 @@ uint32_t smb2__query_directory(struct smb2_request *request)
 
     if (!decode(request, &args) || !smb2__is_paid(request, args.room))
         return STATUS_INVALID_PARAMETER;
+    if (args.room > SMB2_IO_MAX)
+        args.room = SMB2_IO_MAX;
     if (!request->open->is_directory)
         return STATUS_INVALID_PARAMETER;
     if (!(request->open->access & SMB2_ACCESS_READ_DATA))

@@ -294,6 +294,8 @@ uint32_t smb2__query_info(struct smb2_request *request)
 
     if (!decode(request, &args) || !smb2__is_paid(request, args.room))
         return STATUS_INVALID_PARAMETER;
+    if (args.room > SMB2_IO_MAX)
+        args.room = SMB2_IO_MAX;
     status = smb2__request_context(request);
     if (status != STATUS_SUCCESS)
         return status;

@@ -289,6 +289,8 @@ static uint32_t conclude(struct smb2_request *request, bool good, const struct w
     delay_ms = cred_delays_done(conn->server->delays, host, host_length, user, good);
     if (good)
         status = log_on(channel);
+    else if (cred_acceptor_reason(channel->acceptor) == CRED_REASON_MALFORMED)
+        status = STATUS_INVALID_PARAMETER;
     smb2__channel_settle(channel);
     if (status == STATUS_SUCCESS) {
         request->signs = true;
@@ -318,6 +320,7 @@ static uint32_t find_channel(struct smb2_request *request, const struct setup_ar
         request->session = request->channel->session;
         request->session->references++;
         request->header.session_id = request->session->id;
+        request->message->session_id = request->session->id;
     } else {
         if (!binds || request->session == NULL)
             return STATUS_USER_SESSION_DELETED;

@@ -38,7 +38,8 @@ enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state
         server->options.most_dialect = 0x0311;
     server->ntlm.identity = identity;
     server->offers[0] = (struct cred_offer){.mechanism = &cred_ntlm, .server = &server->ntlm};
-    server->next_session = random_u64() >> 1 | 1;
+    /* Some clients keep 32 bits of it. */
+    server->next_session = random_u64() >> 33 | 1;
     server->next_file = random_u64() >> 1 | 1;
     server->started = clock_wall();
     random_bytes(&server->hash_key, sizeof server->hash_key);
