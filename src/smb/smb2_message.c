@@ -67,7 +67,7 @@ static void write_header(struct smb2_request *request)
 {
     struct writer *writer = smb2_reply(request);
     const struct smb2_header *header = &request->header;
-    uint32_t flags = SMB2_FLAG_RESPONSE | (header->flags & (SMB2_FLAG_RELATED | SMB2_FLAG_SIGNED));
+    uint32_t flags = SMB2_FLAG_RESPONSE | (header->flags & SMB2_FLAG_RELATED);
 
     request->reply_at = writer->length;
     writer_le32(writer, (uint32_t)ID_SMB2);
@@ -82,9 +82,7 @@ static void write_header(struct smb2_request *request)
     writer_le32(writer, 0xfeff);
     writer_le32(writer, header->tree_id);
     writer_le64(writer, header->session_id);
-    /* Where there is no key to sign with, a client takes its own signature back as the sign that it is an
-     * answer to what it asked; else ours takes its place. */
-    writer_bytes(writer, request->data + SMB2_SIGNATURE_OFFSET, SMB2_SIGNATURE_SIZE);
+    writer_zeros(writer, SMB2_SIGNATURE_SIZE);
 }
 
 /* MS-SMB2 2.2.2, without the contexts that only symbolic links and small buffers have. */
@@ -208,6 +206,9 @@ static void seal_last(struct smb2_message *message, bool another)
         return;
     if (must_sign(request) && !sign_reply(writer, request->reply_at, request))
         writer->failed = true;
+    /* Of a session that is not there: clients that must have a signature take one of zeros as none. */
+    if ((request->header.flags & SMB2_FLAG_SIGNED) && !message->encrypted && key_of(request) == NULL)
+        set_flag(writer, request->reply_at, SMB2_FLAG_SIGNED);
 }
 
 static void update_preauth(const struct smb2_request *request, uint8_t hash[SMB2_PREAUTH_SIZE])

@@ -344,7 +344,7 @@ static bool check_signature(struct smb2client *client, const struct smb2_reply *
     bool good;
 
     if (encrypted || client->sign_key == NULL || reply->message_id == UINT64_MAX ||
-        reply->status == STATUS_PENDING || !(reply->flags & FLAG_SIGNED))
+        reply->status == STATUS_PENDING || !reply->is_signed)
         return true;
     engine = smb2_engine_take(client->sign_key);
     good = engine != NULL && smb2_verify(engine, &part, 1);
@@ -369,7 +369,10 @@ static bool take_reply(struct smb2client *client, const uint8_t *data, size_t le
     }
     if (*next_r != 0)
         reply->length = *next_r;
-    reply->is_signed = (reply->flags & FLAG_SIGNED) != 0;
+    /* A signature of zeros stands for none: the server has no session to sign with. */
+    reply->is_signed = (reply->flags & FLAG_SIGNED) != 0 &&
+                       memcmp(reply->data + SMB2_SIGNATURE_OFFSET, (const uint8_t[SMB2_SIGNATURE_SIZE]){0},
+                              SMB2_SIGNATURE_SIZE) != 0;
     if (!check_signature(client, reply, encrypted)) {
         fprintf(stderr, "smb2client: the signature of a reply is wrong\n");
         free(reply);

@@ -305,7 +305,10 @@ bool smb2wire_take(struct smb2wire *wire, const uint8_t *frame, size_t length, s
 
     if (*at >= length || !read_header(&reply, frame + *at, length - *at))
         return false;
-    reply.is_signed = (reply.flags & WIRE2_SIGNED) != 0;
+    /* A signature of zeros stands for none: the server has no session to sign with. */
+    reply.is_signed = (reply.flags & WIRE2_SIGNED) != 0 &&
+                      memcmp(reply.data + SMB2_SIGNATURE_OFFSET, (const uint8_t[SMB2_SIGNATURE_SIZE]){0},
+                             SMB2_SIGNATURE_SIZE) != 0;
     if (reply.is_signed && wire->signing_key != NULL) {
         struct smb2_part part = {.data = reply.data, .length = reply.length};
         struct smb2_engine *engine = smb2_engine_take(wire->signing_key);
