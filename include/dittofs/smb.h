@@ -1,8 +1,8 @@
 /*
  * smb.h - the SMB 2 and 3 front-end (MS-SMB2): direct TCP listeners, and all that is served over them.
  *
- * Signed or encrypted always: guests, anonymous logons and SMB1 are refused. Shares are the exports that have
- * the protocol VFS_SMB. Everything is of the loop.
+ * Signed or encrypted always, unless the options say otherwise: guests, anonymous logons and SMB1 are
+ * refused. Shares are the exports that have the protocol VFS_SMB. Everything is of the loop.
  */
 #ifndef DITTOFS_SMB_H
 #define DITTOFS_SMB_H
@@ -10,6 +10,7 @@
 #include "dittofs/err.h"
 #include "dittofs/net.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct vfs;
@@ -17,18 +18,46 @@ struct state;
 struct identity;
 struct smb_server;
 
-struct smb_options {
-    uint8_t server_guid[16];  /* the same at every start */
-    bool encryption_required; /* clients that can't encrypt are refused */
-    uint16_t least_dialect;   /* 0: 0x0202 */
-    uint16_t most_dialect;    /* 0: 0x0311 */
-    uint32_t connections;     /* most at a time; 0: 4096 */
+enum smb_encryption {
+    SMB_ENCRYPT_OFF,     /* as the client likes */
+    SMB_ENCRYPT_DESIRED, /* clients that can are told to */
+    SMB_ENCRYPT_REQUIRED /* what is not encrypted is refused */
 };
+
+struct smb_options {
+    uint8_t server_guid[16];        /* the same at every start */
+    enum smb_encryption encryption; /* of all sessions */
+    bool signing_optional;          /* clients that don't insist may leave it */
+    bool guests;                    /* users that are not known log on as guests */
+    const char *comment;            /* of the server, in listings; NULL: none */
+    uint16_t least_dialect;         /* 0: 0x0202 */
+    uint16_t most_dialect;          /* 0: 0x0311 */
+    uint32_t connections;           /* most at a time; 0: 4096 */
+};
+
+/* What the configuration says of a share beyond its export. */
+struct smb_share_config {
+    const char *name;    /* the export's */
+    const char *comment; /* NULL: none */
+    bool hidden;         /* left out of listings */
+    bool guest_ok;       /* guests may use it, as the export's anonymous user */
+    enum smb_encryption encryption;
+    const char *const *valid_users; /* names, "@group", "@gid"; none: everybody */
+    size_t valid_user_count;
+};
+struct smb_shares;
+/* Copies CONFIGS. ERR_NOMEM. */
+enum err smb_shares_new(const struct smb_share_config *configs, size_t count,
+                        struct smb_shares **shares_r) ERR_MUST_CHECK;
+/* NULL is fine; leaves NULL. */
+void smb_shares_free(struct smb_shares **shares);
 
 /* VFS, STATE and IDENTITY stay the caller's; OPTIONS are copied. ERR_NOMEM, ERR_NOTSUPP (libcrypto lacks what
  * NTLM needs). */
 enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state, struct identity *identity,
                          const struct smb_options *options, struct smb_server **server_r) ERR_MUST_CHECK;
+/* SHARES, which it takes over, replace those before: in effect with the next request of everybody. */
+void smb_server_use_shares(struct smb_server *server, struct smb_shares *shares);
 /* May be called for several addresses. Port 0 takes a free one; PORT_R gets the real one. */
 enum err smb_server_listen(struct smb_server *server, const struct net_address *address,
                            uint16_t *port_r) ERR_MUST_CHECK;

@@ -49,6 +49,14 @@ static const struct config_word securities[] = {{"sys", VFS_SEC_SYS}, {NULL, 0}}
 static const struct config_word protocols[] = {
     {"nfs3", VFS_NFS3}, {"nfs4", VFS_NFS4}, {"smb", VFS_SMB}, {NULL, 0}};
 
+static const struct config_word encryptions[] = {{"off", SMB_ENCRYPT_OFF},
+                                                 {"desired", SMB_ENCRYPT_DESIRED},
+                                                 {"required", SMB_ENCRYPT_REQUIRED},
+                                                 {NULL, 0}};
+/* Words for booleans. */
+static const struct config_word signings[] = {{"required", false}, {"enabled", true}, {NULL, 0}};
+static const struct config_word guest_maps[] = {{"never", false}, {"bad user", true}, {NULL, 0}};
+
 #define GLOBAL(member)  .offset = offsetof(struct config, member)
 #define EXPORT(member)  .offset = offsetof(struct config_export, member)
 #define KIB             ((uint64_t)1 << 10)
@@ -74,6 +82,10 @@ static const struct config_key global_keys[] = {
      GLOBAL(log_level),
      .words = log_levels,
      .live = true},
+    {.name = "smb encrypt", .parse = config__parse_choice, GLOBAL(smb.encryption), .words = encryptions},
+    {.name = "smb signing", .parse = config__parse_word, GLOBAL(smb.signing_optional), .words = signings},
+    {.name = "map to guest", .parse = config__parse_word, GLOBAL(smb.guests), .words = guest_maps},
+    {.name = "server string", .parse = config__parse_string, GLOBAL(server_string)},
     {.name = "workers", .parse = config__parse_u32, GLOBAL(workers), RANGE(1, 1024)},
     {.name = "max calls", .parse = config__parse_u32, GLOBAL(rpc.calls_total), RANGE(16, 1 << 20)},
     {.name = "max calls per connection",
@@ -116,6 +128,11 @@ static const struct config_key export_keys[] = {
     {.name = "anongid", .parse = config__parse_u32, EXPORT(config.anonymous_gid), RANGE(0, UINT32_MAX - 1)},
     {.name = "sec", .parse = config__parse_set, EXPORT(config.security), .words = securities},
     {.name = "protocols", .parse = config__parse_set, EXPORT(config.protocols), .words = protocols},
+    {.name = "comment", .parse = config__parse_string, EXPORT(comment)},
+    {.name = "browseable", .parse = config__parse_no, EXPORT(share.hidden)},
+    {.name = "guest ok", .parse = config__parse_yes, EXPORT(share.guest_ok)},
+    {.name = "valid users", .parse = config__parse_names, EXPORT(valid_users)},
+    {.name = "smb encrypt", .parse = config__parse_choice, EXPORT(share.encryption), .words = encryptions},
     {.name = "root owner", .parse = config__parse_u32, EXPORT(config.root_uid), RANGE(0, UINT32_MAX - 1)},
     {.name = "root group", .parse = config__parse_u32, EXPORT(config.root_gid), RANGE(0, UINT32_MAX - 1)},
     {.name = "root mode", .parse = config__parse_mode, EXPORT(config.root_mode)},
@@ -422,6 +439,7 @@ static bool complete(struct config *config)
     static const char *const everywhere[] = {"0.0.0.0", "::"};
 
     config->listen_given = config->listen.count > 0;
+    config->smb.comment = config->server_string;
     for (size_t i = 0; i < 2 && !config->listen_given; i++) {
         config->listen.addresses[i] = strdup(everywhere[i]);
         if (config->listen.addresses[i] == NULL)
@@ -436,6 +454,10 @@ static bool complete(struct config *config)
         export->config.hosts_allow_count = export->hosts_allow.count;
         export->config.hosts_deny = export->hosts_deny.rules;
         export->config.hosts_deny_count = export->hosts_deny.count;
+        export->share.name = export->name;
+        export->share.comment = export->comment;
+        export->share.valid_users = (const char *const *)export->valid_users.names;
+        export->share.valid_user_count = export->valid_users.count;
     }
     return true;
 }
@@ -481,6 +503,8 @@ void config_free(struct config **config)
         free(gone->exports[i]->name);
         free(gone->exports[i]->hosts_allow.rules);
         free(gone->exports[i]->hosts_deny.rules);
+        config__free_names(&gone->exports[i]->valid_users);
+        free(gone->exports[i]->comment);
         free(gone->exports[i]);
     }
     free(gone->exports);
@@ -488,6 +512,7 @@ void config_free(struct config **config)
         free(gone->listen.addresses[i]);
     for (size_t i = 0; i < CONFIG_KEYS_MAX; i++)
         free(gone->texts[i]);
+    free(gone->server_string);
     free(gone->state_dir);
     free(gone->id_domain);
     free(gone->path);

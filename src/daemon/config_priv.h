@@ -10,6 +10,7 @@
 #include "dittofs/err.h"
 #include "dittofs/log.h"
 #include "dittofs/rpc.h"
+#include "dittofs/smb.h"
 #include "dittofs/store.h"
 #include "dittofs/vfs.h"
 #include <stdbool.h>
@@ -23,7 +24,8 @@ enum {
     CONFIG_EXPORT_NAME_MAX = 80,
     CONFIG_DOMAIN_MAX = 100,
     CONFIG_REASON_MAX = 512, /* bytes of "FILE:LINE: reason" */
-    CONFIG_KEYS_MAX = 32,    /* of one section */
+    CONFIG_NAMES_MAX = 256,  /* of users and groups in a list */
+    CONFIG_KEYS_MAX = 64,    /* of one section */
 };
 
 struct config_port {
@@ -41,11 +43,19 @@ struct config_hosts {
     size_t count;
 };
 
+struct config_names {
+    char **names;
+    size_t count;
+};
+
 struct config_export {
     char *name;
     struct config_hosts hosts_allow, hosts_deny;
     struct vfs_export_config config; /* refers to the members above */
-    unsigned line;                   /* of its section's header */
+    char *comment;                   /* NULL: none */
+    struct config_names valid_users;
+    struct smb_share_config share; /* refers to the members above, too */
+    unsigned line;                 /* of its section's header */
 };
 
 struct config {
@@ -59,6 +69,8 @@ struct config {
     char *id_domain; /* NULL: not given */
     enum log_level log_level;
     uint32_t workers; /* threads; 0: by the number of processors */
+    struct smb_options smb;
+    char *server_string; /* NULL: none */
     struct onc_limits rpc;
     struct store_options store;
     struct config_export **exports; /* in the order of the file */
@@ -108,10 +120,15 @@ bool config__parse_mode(const struct config_key *key, const char *text, void *ta
 bool config__parse_port(const struct config_key *key, const char *text, void *target, char *reason);
 /* One of the words, into an unsigned or an enum. */
 bool config__parse_choice(const struct config_key *key, const char *text, void *target, char *reason);
+/* One of the words, into a bool. */
+bool config__parse_word(const struct config_key *key, const char *text, void *target, char *reason);
 /* Several of the words, or'ed into an unsigned. */
 bool config__parse_set(const struct config_key *key, const char *text, void *target, char *reason);
 /* Lists of addresses; of hosts and networks. */
 bool config__parse_listen(const struct config_key *key, const char *text, void *target, char *reason);
 bool config__parse_hosts(const struct config_key *key, const char *text, void *target, char *reason);
+/* A list of users and @groups. */
+bool config__parse_names(const struct config_key *key, const char *text, void *target, char *reason);
+void config__free_names(struct config_names *names);
 
 #endif

@@ -232,6 +232,16 @@ bool config__parse_choice(const struct config_key *key, const char *text, void *
     return true;
 }
 
+bool config__parse_word(const struct config_key *key, const char *text, void *target, char *reason)
+{
+    const struct config_word *word = find_word(key, text);
+
+    if (word == NULL)
+        return refuse_word(key, text, reason);
+    *(bool *)target = word->value != 0;
+    return true;
+}
+
 /* Cuts the next word (separated by white space or commas) off *TEXT into WORD; false at the end or when it
  * does not fit into SIZE bytes (then *TEXT is not at its end). */
 static bool next_word(const char **text, char *word, size_t size)
@@ -286,6 +296,37 @@ bool config__parse_listen(const struct config_key *key, const char *text, void *
     if (*text != '\0' || listen->count == 0)
         return refuse(reason, "%s: \"%.80s\" is not a numeric address", key->name, text);
     return true;
+}
+
+bool config__parse_names(const struct config_key *key, const char *text, void *target, char *reason)
+{
+    struct config_names *names = target;
+    char word[WORD_BYTES], **grown;
+
+    while (next_word(&text, word, sizeof word)) {
+        if (strcmp(word, "@") == 0)
+            return refuse(reason, "%s: a group's name is missing behind \"@\"", key->name);
+        if (names->count == CONFIG_NAMES_MAX)
+            return refuse(reason, "%s: more than %d names", key->name, CONFIG_NAMES_MAX);
+        grown = realloc(names->names, (names->count + 1) * sizeof *grown);
+        if (grown == NULL)
+            return refuse(reason, "%s: out of memory", key->name);
+        names->names = grown;
+        grown[names->count] = strdup(word);
+        if (grown[names->count] == NULL)
+            return refuse(reason, "%s: out of memory", key->name);
+        names->count++;
+    }
+    if (*text != '\0' || names->count == 0)
+        return refuse(reason, "%s: \"%.80s\" is not a name", key->name, text);
+    return true;
+}
+
+void config__free_names(struct config_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->names[i]);
+    free(names->names);
 }
 
 /* ---- hosts, as in smb.conf(5) "hosts allow" ---- */

@@ -5,6 +5,7 @@
  * What can't fail (the log level) follows. So a wrong file changes nothing.
  */
 #include "daemon/reload_priv.h"
+#include "daemon/smb_service_priv.h"
 
 #include <stdlib.h>
 
@@ -28,9 +29,10 @@ static void log_difference(void *data, const char *key)
     log_warning("reload: \"%s\" has changed; that takes effect at the next start", key);
 }
 
-void reload_config(const struct config *started, struct vfs *vfs)
+void reload_config(const struct config *started, struct vfs *vfs, struct smb_server *smb)
 {
     char reason[CONFIG_REASON_MAX];
+    struct smb_shares *shares = NULL;
     struct config *fresh;
     enum err err = config_load(started->path, &fresh, reason);
 
@@ -38,8 +40,14 @@ void reload_config(const struct config *started, struct vfs *vfs)
         log_error("reload: %s; nothing is changed", reason);
         return;
     }
-    err = reload_apply_exports(vfs, fresh);
+    err = smb_service_shares(fresh, &shares);
+    if (err == ERR_OK)
+        err = reload_apply_exports(vfs, fresh);
     if (err == ERR_OK) {
+        if (smb != NULL) {
+            smb_server_use_shares(smb, shares);
+            shares = NULL;
+        }
         log_set_level(fresh->log_level);
         config_differences(started, fresh, log_difference, NULL);
         log_info("reload: %s is in effect, %zu export%s", fresh->path, fresh->export_count,
@@ -47,5 +55,6 @@ void reload_config(const struct config *started, struct vfs *vfs)
     } else {
         log_error("reload: the exports can't be applied: %s; nothing is changed", err_text(err));
     }
+    smb_shares_free(&shares);
     config_free(&fresh);
 }

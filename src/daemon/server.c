@@ -108,7 +108,7 @@ static void on_reload(void *owner)
     if (!server->serving || server->stopping)
         return;
     notify_reloading();
-    reload_config(server->config, server->vfs);
+    reload_config(server->config, server->vfs, server->smb.server);
     notify_ready(server->description);
 }
 

@@ -4,6 +4,7 @@
 #include "daemon/smb_service_priv.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,10 +81,34 @@ static enum err listen_everywhere(struct smb_service *service, const struct conf
     return working == 0 || config->listen_given ? first_failure : ERR_OK;
 }
 
+enum err smb_service_shares(const struct config *config, struct smb_shares **shares_r)
+{
+    struct smb_share_config *configs = calloc(config->export_count + 1, sizeof *configs);
+    enum err err;
+
+    if (configs == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < config->export_count; i++)
+        configs[i] = config->exports[i]->share;
+    err = smb_shares_new(configs, config->export_count, shares_r);
+    free(configs);
+    return err;
+}
+
+static enum err use_shares(struct smb_service *service, const struct config *config)
+{
+    struct smb_shares *shares;
+    enum err err = smb_service_shares(config, &shares);
+
+    if (err == ERR_OK)
+        smb_server_use_shares(service->server, shares);
+    return err;
+}
+
 enum err smb_service_open(struct smb_service *service, struct loop *loop, struct store *store,
                           struct vfs *vfs, struct state *state, const struct config *config)
 {
-    struct smb_options options = {.encryption_required = false};
+    struct smb_options options = config->smb;
     enum err err;
 
     if (!config->smb_port.on)
@@ -93,6 +118,8 @@ enum err smb_service_open(struct smb_service *service, struct loop *loop, struct
         err = store_secret(store, "smb server", options.server_guid, sizeof options.server_guid);
     if (err == ERR_OK)
         err = smb_server_open(loop, vfs, state, service->identity, &options, &service->server);
+    if (err == ERR_OK)
+        err = use_shares(service, config);
     if (err == ERR_OK)
         err = listen_everywhere(service, config);
     if (err != ERR_OK)

@@ -24,6 +24,8 @@ enum err smb_service_identity(struct store *store, struct ident_storage *storage
  * smb_service_shutdown and smb_service_close end what was opened. */
 enum err smb_service_open(struct smb_service *service, struct loop *loop, struct store *store,
                           struct vfs *vfs, struct state *state, const struct config *config) ERR_MUST_CHECK;
+/* What CONFIG says of shares, for smb_server_use_shares. */
+enum err smb_service_shares(const struct config *config, struct smb_shares **shares_r) ERR_MUST_CHECK;
 void smb_service_shutdown(struct smb_service *service, void (*done)(void *data), void *data);
 /* After DONE, not inside it. */
 void smb_service_close(struct smb_service *service);

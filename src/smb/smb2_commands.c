@@ -120,6 +120,9 @@ uint32_t smb2__tree_context(struct smb_server *server, const struct smb2_tree *t
 
     if (export == NULL)
         return STATUS_NETWORK_NAME_DELETED;
+    if (session->is_guest)
+        user = (struct vfs_user){.uid = vfs_export_config(export)->anonymous_uid,
+                                 .gid = vfs_export_config(export)->anonymous_gid};
     /* What a password proved over a signed connection is held as the flavour that proves least. */
     err = vfs_context_init(context_r, server->vfs, export, VFS_SMB, VFS_SEC_SYS, &session->peer, &user);
     if (err != ERR_OK)

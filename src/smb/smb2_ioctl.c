@@ -56,7 +56,7 @@ static uint32_t validate(struct smb2_request *request, struct smb2_ioctl *ioctl)
         return STATUS_BUFFER_TOO_SMALL;
     writer_le32(writer, smb2__capabilities(conn, conn->dialect));
     writer_bytes(writer, conn->server->options.server_guid, 16);
-    writer_le16(writer, SMB2_SECURITY_MODE);
+    writer_le16(writer, smb2_security_mode(conn->server));
     writer_le16(writer, conn->dialect);
     return STATUS_SUCCESS;
 }

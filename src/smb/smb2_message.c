@@ -13,6 +13,7 @@
  * window, what can't be decrypted. What it may ask but not get is answered with a status.
  */
 #include "smb/smb2_priv.h"
+#include "smb/smb2_share.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -319,8 +320,14 @@ static uint32_t check_protection(struct smb2_request *request)
         return session == request->message->encrypted_by ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
     if (session->encrypts && request->header.command != SMB2_SESSION_SETUP)
         return STATUS_ACCESS_DENIED;
+    /* A guest has no key: what he sends is what anybody could send. */
     if (key_of(request) == NULL)
-        return (request->row->needs & SMB2_WITHOUT_SIGNATURE) ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
+        return session->is_guest || (request->row->needs & SMB2_WITHOUT_SIGNATURE) ? STATUS_SUCCESS
+                                                                                   : STATUS_ACCESS_DENIED;
+    /* MS-SMB2 3.3.5.7: in 3.1.1 TREE_CONNECT proves that nobody changed what was negotiated. */
+    if (!(request->header.flags & SMB2_FLAG_SIGNED) && !session->must_sign &&
+        (session->dialect != 0x0311 || request->header.command != SMB2_TREE_CONNECT))
+        return STATUS_SUCCESS;
     if (!(request->header.flags & SMB2_FLAG_SIGNED) || !verify(request))
         return STATUS_ACCESS_DENIED;
     request->signs = true;
@@ -370,7 +377,7 @@ static uint32_t find_tree(struct smb2_request *request)
     request->tree->references++;
     if (request->tree->is_ipc && (request->row->needs & SMB2_NEEDS_DISK) && request->row->run_pipe == NULL)
         return STATUS_INVALID_DEVICE_REQUEST;
-    return STATUS_SUCCESS;
+    return smb2__share_check(request);
 }
 
 uint32_t smb2__request_open_at(struct smb2_request *request, size_t at)

@@ -227,7 +227,7 @@ void smb2__negotiate_body(const struct smb2_conn *conn, struct writer *writer, u
     writer_init(&token, hint, sizeof hint);
     cred_spnego_hint(&token, server->offers, 1);
     writer_le16(writer, 65);
-    writer_le16(writer, SMB2_SECURITY_MODE);
+    writer_le16(writer, smb2_security_mode(server));
     writer_le16(writer, dialect);
     writer_le16(writer, 0);
     writer_bytes(writer, server->options.server_guid, 16);

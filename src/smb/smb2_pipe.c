@@ -8,7 +8,7 @@
  */
 #include "smb/dcerpc.h"
 #include "smb/smb2_ioctl.h"
-#include "smb/smb2_priv.h"
+#include "smb/smb2_share.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,13 @@ static const void *next_share(void *data, const void *at, struct dcerpc_share *s
         const struct vfs_export_config *config = vfs_export_config(export);
 
         if ((config->protocols & VFS_SMB) && vfs_export_allows_host(export, &world->request->session->peer)) {
-            *share_r = (struct dcerpc_share){.name = config->name, .comment = ""};
+            const struct smb_share_config *share = smb2__share(server, export);
+
+            *share_r = (struct dcerpc_share){
+                .name = config->name,
+                .comment = share->comment != NULL ? share->comment : "",
+                .hidden = share->hidden,
+            };
             return export;
         }
     }
@@ -57,12 +63,13 @@ static const void *next_share(void *data, const void *at, struct dcerpc_share *s
 static void fill_world(struct world *world, struct smb2_request *request)
 {
     const struct smb2_session *session = request->session;
+    const char *comment = request->message->server->options.comment;
 
     world->request = request;
     world->world = (struct dcerpc_world){.identity = request->message->server->identity,
                                          .user = session->user.name,
-                                         .is_admin = session->user.uid == 0,
-                                         .comment = "dittofs",
+                                         .is_admin = !session->is_guest && session->user.uid == 0,
+                                         .comment = comment != NULL ? comment : "",
                                          .next_share = next_share,
                                          .data = world};
 }

@@ -135,6 +135,8 @@ struct smb_server {
     struct siphash_key hash_key;
     uint64_t next_session, next_file;
     uint32_t message_count; /* in flight, of all connections */
+    struct smb_shares *shares;
+    uint64_t shares_generation; /* from 1, of the rules in effect */
     struct timestamp started;
     void (*stopped)(void *data);
     void *stopped_data;
@@ -217,6 +219,8 @@ struct smb2_session {
     bool dead;
     bool valid;    /* logged on */
     bool encrypts; /* every request must be encrypted */
+    bool is_guest; /* without keys, and so without signatures */
+    bool must_sign;
     uint64_t id;
     struct smb_server *server;
     struct hashlink link;
@@ -244,6 +248,10 @@ struct smb2_tree {
     uint32_t export_id;
     struct smb2_session *session; /* a reference */
     struct list link;
+    /* What the share's rules say of the user (smb_share.c). */
+    uint64_t judged; /* by the rules of this generation; 0: not yet */
+    uint32_t verdict;
+    bool must_encrypt;
 };
 
 struct smb2_open {
@@ -526,6 +534,10 @@ uint32_t smb2__pipe_set_info(struct smb2_request *request);
 /* The open of a pipe is over: ends what waits for it, and frees it. */
 void smb2__pipe_end(struct smb2_open *open);
 
-enum { SMB2_SECURITY_MODE = 3 }; /* signing enabled and required */
+/* Signing enabled, and required unless the options let clients leave it. */
+static inline uint16_t smb2_security_mode(const struct smb_server *server)
+{
+    return server->options.signing_optional ? 1 : 3;
+}
 
 #endif

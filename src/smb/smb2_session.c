@@ -13,10 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLAG_BINDING = 1, SESSION_FLAG_ENCRYPT_DATA = 4, BODY_FIXED = 8 };
+enum {
+    FLAG_BINDING = 1,
+    SIGNING_REQUIRED = 2, /* of a security mode */
+    SESSION_FLAG_IS_GUEST = 1,
+    SESSION_FLAG_ENCRYPT_DATA = 4,
+    BODY_FIXED = 8,
+    GUEST_ID = 65534
+};
 
 struct setup_args {
-    uint8_t flags;
+    uint8_t flags, security_mode;
     uint16_t token_offset, token_length;
     uint64_t previous_session;
     struct reader token;
@@ -26,7 +33,8 @@ static bool decode(struct smb2_request *request, struct setup_args *args)
 {
     struct reader *reader = &request->body;
 
-    return reader_skip(reader, 2) && reader_u8(reader, &args->flags) && reader_skip(reader, 1 + 4 + 4) &&
+    return reader_skip(reader, 2) && reader_u8(reader, &args->flags) &&
+           reader_u8(reader, &args->security_mode) && reader_skip(reader, 4 + 4) &&
            reader_le16(reader, &args->token_offset) && reader_le16(reader, &args->token_length) &&
            reader_le64(reader, &args->previous_session) &&
            smb2__request_part(request, args->token_offset, args->token_length, &args->token);
@@ -143,10 +151,10 @@ static enum err make_keys(const struct smb2_channel *channel, const struct cred_
 static uint32_t log_on_first(struct smb2_channel *channel, const struct cred_result *result)
 {
     struct smb2_session *session = channel->session;
-    bool must_encrypt = session->server->options.encryption_required;
+    enum smb_encryption encryption = session->server->options.encryption;
     enum err err;
 
-    if (must_encrypt && session->cipher == SMB2_CIPHER_NONE)
+    if (encryption == SMB_ENCRYPT_REQUIRED && session->cipher == SMB2_CIPHER_NONE)
         return STATUS_ACCESS_DENIED;
     session->user = result->user;
     err = make_keys(channel, result);
@@ -155,9 +163,34 @@ static uint32_t log_on_first(struct smb2_channel *channel, const struct cred_res
     if (err != ERR_OK)
         return smb2__status(err);
     session->client = session->machine->client;
-    session->encrypts = must_encrypt;
+    session->encrypts = encryption != SMB_ENCRYPT_OFF && session->cipher != SMB2_CIPHER_NONE;
     session->valid = true;
     return STATUS_SUCCESS;
+}
+
+/* Nobody knows who it is: no keys, so no signatures (MS-SMB2 3.3.5.5.3), and the rights of a share's
+ * anonymous user. */
+static uint32_t log_on_guest(struct smb2_channel *channel)
+{
+    struct smb2_session *session = channel->session;
+    enum err err =
+        smb2__client_get(session->server, channel->conn->client_guid, session->id, &session->machine);
+
+    if (err != ERR_OK)
+        return smb2__status(err);
+    session->user = (struct ident_user){.name = "Guest", .uid = GUEST_ID, .gid = GUEST_ID};
+    session->client = session->machine->client;
+    session->is_guest = session->valid = channel->valid = true;
+    return STATUS_SUCCESS;
+}
+
+static bool may_be_guest(const struct smb2_channel *channel)
+{
+    const struct smb_options *options = &channel->session->server->options;
+    enum cred_reason reason = cred_acceptor_reason(channel->acceptor);
+
+    return options->guests && options->encryption != SMB_ENCRYPT_REQUIRED && !channel->session->valid &&
+           (reason == CRED_REASON_NO_USER || reason == CRED_REASON_ANONYMOUS);
 }
 
 /* MS-SMB2 3.3.5.5.3: a channel signs with a key of its own. */
@@ -194,7 +227,7 @@ static uint32_t log_on(struct smb2_channel *channel)
         return STATUS_USER_SESSION_DELETED;
     if (!session->valid)
         status = log_on_first(channel, result);
-    else if (result->user.uid != session->user.uid)
+    else if (session->is_guest || result->user.uid != session->user.uid)
         status = STATUS_ACCESS_DENIED;
     else if (!channel->valid)
         status = bind_channel(channel, result);
@@ -212,7 +245,8 @@ static void write_reply(struct smb2_request *request, const uint8_t *token, size
     struct writer *writer = smb2_reply(request);
 
     writer_le16(writer, 9);
-    writer_le16(writer, request->session->encrypts ? SESSION_FLAG_ENCRYPT_DATA : 0);
+    writer_le16(writer, (uint16_t)((request->session->encrypts ? SESSION_FLAG_ENCRYPT_DATA : 0) |
+                                   (request->session->is_guest ? SESSION_FLAG_IS_GUEST : 0)));
     writer_le16(writer, SMB2_HEADER_SIZE + BODY_FIXED);
     writer_le16(writer, (uint16_t)length);
     writer_bytes(writer, token, length);
@@ -272,29 +306,45 @@ static void refuse(struct smb2_channel *channel)
 }
 
 /* The conversation is over: the outcome, held back if it must be. */
-static uint32_t conclude(struct smb2_request *request, bool good, const struct writer *token)
+static uint32_t conclude(struct smb2_request *request, const struct setup_args *args, bool good,
+                         const struct writer *token)
 {
+    /* RFC 4178 4.2.2: accept-completed, for a peer that is told nothing else. */
+    static const uint8_t accepted[] = {0xa1, 0x07, 0x30, 0x05, 0xa0, 0x03, 0x0a, 0x01, 0x00};
+    static const char ntlm[] = "NTLMSSP";
     struct smb2_channel *channel = request->channel;
     struct smb2_conn *conn = channel->conn;
     const char *user = cred_acceptor_claimed_user(channel->acceptor);
-    uint32_t status = STATUS_LOGON_FAILURE, delay_ms;
+    uint32_t status = STATUS_LOGON_FAILURE, delay_ms = 0;
+    bool guest = false, bare;
     size_t host_length;
     const void *host = host_of(&conn->peer, &host_length);
 
     /* Too many tries: whatever was said, it does not count. */
     if (cred_delays_wait_ms(conn->server->delays, host, host_length, user) >= CRED_DELAY_MAX_MS)
         good = false;
+    else if (!good && may_be_guest(channel))
+        guest = true;
     else if (!good)
         log_refusal(channel, user);
-    delay_ms = cred_delays_done(conn->server->delays, host, host_length, user, good);
-    if (good)
-        status = log_on(channel);
+    if (!guest)
+        delay_ms = cred_delays_done(conn->server->delays, host, host_length, user, good);
+    if (guest || good)
+        status = guest ? log_on_guest(channel) : log_on(channel);
     else if (cred_acceptor_reason(channel->acceptor) == CRED_REASON_MALFORMED)
         status = STATUS_INVALID_PARAMETER;
     smb2__channel_settle(channel);
     if (status == STATUS_SUCCESS) {
+        bare = args->token.left >= sizeof ntlm && memcmp(args->token.at, ntlm, sizeof ntlm) == 0;
         request->signs = true;
-        write_reply(request, token->data, token->length);
+        request->session->must_sign =
+            !request->session->is_guest &&
+            (!conn->server->options.signing_optional ||
+             ((args->security_mode | conn->client_security_mode) & SIGNING_REQUIRED) != 0);
+        if (guest)
+            write_reply(request, accepted, bare ? 0 : sizeof accepted);
+        else
+            write_reply(request, token->data, token->length);
     } else {
         refuse(channel);
     }
@@ -382,7 +432,7 @@ uint32_t smb2__session_setup(struct smb2_request *request)
         write_reply(request, token.data, token.length);
         status = STATUS_MORE_PROCESSING_REQUIRED;
     } else {
-        status = conclude(request, step == CRED_DONE, &token);
+        status = conclude(request, &args, step == CRED_DONE, &token);
     }
     writer_free(&token);
     return status;

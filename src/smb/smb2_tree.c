@@ -3,7 +3,7 @@
  *
  * A share's rules (hosts, protocol) are those of its export, looked at here and again at every request.
  */
-#include "smb/smb2_priv.h"
+#include "smb/smb2_share.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@ enum {
     SHARE_DISK = 1,
     SHARE_PIPE = 2,
     SHAREFLAG_NO_CACHING = 0x30,
+    SHAREFLAG_ENCRYPT_DATA = 0x8000,
     ACCESS_ALL = 0x001f01ff,
     ACCESS_READ = 0x001200a9,
     SHARE_PATH_MAX = 1024
@@ -122,16 +123,27 @@ static const char *share_of(const char *path)
     return share == NULL || share[1] == '\0' || strchr(share + 1, '\\') != NULL ? NULL : share + 1;
 }
 
-static void write_reply(struct smb2_request *request, bool read_only)
+static void write_reply(struct smb2_request *request, bool read_only, bool encrypt)
 {
     struct writer *writer = smb2_reply(request);
 
     writer_le16(writer, 16);
     writer_u8(writer, request->tree->is_ipc ? SHARE_PIPE : SHARE_DISK);
     writer_u8(writer, 0);
-    writer_le32(writer, SHAREFLAG_NO_CACHING);
+    writer_le32(writer, SHAREFLAG_NO_CACHING | (encrypt ? SHAREFLAG_ENCRYPT_DATA : 0));
     writer_le32(writer, 0);
     writer_le32(writer, read_only ? ACCESS_READ : ACCESS_ALL);
+}
+
+/* Does the share want encryption, and can the client? MS-SMB2 3.3.5.7 */
+static uint32_t check_encryption(const struct smb2_request *request, const struct vfs_export *export,
+                                 bool *encrypt_r)
+{
+    enum smb_encryption wanted = smb2__share(request->message->server, export)->encryption;
+    bool possible = request->session->encrypt != NULL;
+
+    *encrypt_r = wanted != SMB_ENCRYPT_OFF && possible;
+    return wanted == SMB_ENCRYPT_REQUIRED && !possible ? STATUS_ACCESS_DENIED : STATUS_SUCCESS;
 }
 
 uint32_t smb2__tree_connect(struct smb2_request *request)
@@ -141,7 +153,7 @@ uint32_t smb2__tree_connect(struct smb2_request *request)
     char path[SHARE_PATH_MAX];
     struct tree_args args;
     const char *share;
-    bool is_ipc;
+    bool is_ipc, encrypt = false;
     uint32_t status;
 
     if (!decode(request, &args))
@@ -160,12 +172,16 @@ uint32_t smb2__tree_connect(struct smb2_request *request)
     request->tree->is_ipc = is_ipc;
     request->tree->export_id = is_ipc ? 0 : vfs_export_id(export);
     status = is_ipc ? STATUS_SUCCESS : smb2__request_context(request);
+    if (status == STATUS_SUCCESS)
+        status = smb2__share_check(request);
+    if (status == STATUS_SUCCESS && !is_ipc)
+        status = check_encryption(request, export, &encrypt);
     if (status != STATUS_SUCCESS) {
         smb2__tree_end(request->tree);
         return status;
     }
     request->header.tree_id = request->tree->id;
     request->message->tree_id = request->tree->id;
-    write_reply(request, !is_ipc && vfs_export_config(export)->read_only);
+    write_reply(request, !is_ipc && vfs_export_config(export)->read_only, encrypt);
     return STATUS_SUCCESS;
 }

@@ -42,6 +42,7 @@ enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state
     server->next_session = random_u64() >> 33 | 1;
     server->next_file = random_u64() >> 1 | 1;
     server->started = clock_wall();
+    server->shares_generation = 1;
     random_bytes(&server->hash_key, sizeof server->hash_key);
     hashtable_init(&server->sessions);
     hashtable_init(&server->opens);
@@ -129,5 +130,6 @@ void smb_server_close(struct smb_server **server)
     hashtable_free(&gone->opens);
     hashtable_free(&gone->clients);
     cred_delays_close(&gone->delays);
+    smb_shares_free(&gone->shares);
     free(gone);
 }

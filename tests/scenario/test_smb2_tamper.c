@@ -310,7 +310,7 @@ static void reflected(void **state)
  * the clear when the server wants it so. */
 static void encryption_required(void **state)
 {
-    struct smb_options options = {.encryption_required = true};
+    struct smb_options options = {.encryption = SMB_ENCRYPT_REQUIRED};
     struct vfs_export_config export = smbworld_export("a");
     struct smb2wire *wire;
 

@@ -194,6 +194,46 @@ static void hosts(void **state)
     }
 }
 
+static void shares(void **state)
+{
+    struct config *config = load_good("[global]\n"
+                                      "smb encrypt = desired\n"
+                                      "smb signing = enabled\n"
+                                      "map to guest = Bad User\n"
+                                      "server string = what it is\n"
+                                      "[export plain]\n"
+                                      "[export full]\n"
+                                      "valid users = alice, @staff\n"
+                                      "   @500\n"
+                                      "guest ok = yes\n"
+                                      "browseable = no\n"
+                                      "comment = two words\n"
+                                      "smb encrypt = required\n");
+    const struct smb_share_config *plain = &config->exports[0]->share, *full = &config->exports[1]->share;
+
+    (void)state;
+    assert_int_equal(config->smb.encryption, SMB_ENCRYPT_DESIRED);
+    assert_true(config->smb.signing_optional && config->smb.guests);
+    assert_string_equal(config->smb.comment, "what it is");
+    assert_string_equal(plain->name, "plain");
+    assert_null(plain->comment);
+    assert_false(plain->hidden || plain->guest_ok);
+    assert_int_equal(plain->encryption, SMB_ENCRYPT_OFF);
+    assert_int_equal(plain->valid_user_count, 0);
+    assert_string_equal(full->comment, "two words");
+    assert_true(full->hidden && full->guest_ok);
+    assert_int_equal(full->encryption, SMB_ENCRYPT_REQUIRED);
+    assert_int_equal(full->valid_user_count, 3);
+    assert_string_equal(full->valid_users[0], "alice");
+    assert_string_equal(full->valid_users[1], "@staff");
+    assert_string_equal(full->valid_users[2], "@500");
+    config_free(&config);
+    config = load_good("[global]\nsmb port = 445\n");
+    assert_int_equal(config->smb.encryption, SMB_ENCRYPT_OFF);
+    assert_false(config->smb.signing_optional || config->smb.guests);
+    config_free(&config);
+}
+
 /* Every wrong file names its line and says what is wrong there. */
 static void refused(void **state)
 {
@@ -307,9 +347,9 @@ static void differences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),    cmocka_unit_test(global),  cmocka_unit_test(exports),
-        cmocka_unit_test(hosts),       cmocka_unit_test(refused), cmocka_unit_test(odd_bytes),
-        cmocka_unit_test(differences),
+        cmocka_unit_test(defaults),  cmocka_unit_test(global),      cmocka_unit_test(exports),
+        cmocka_unit_test(hosts),     cmocka_unit_test(shares),      cmocka_unit_test(refused),
+        cmocka_unit_test(odd_bytes), cmocka_unit_test(differences),
     };
 
     return cmocka_run_group_tests(tests, make_file, remove_file);

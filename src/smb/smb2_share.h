@@ -1,0 +1,15 @@
+/*
+ * smb2_share.h - a share's rules, for the files of the front-end.
+ */
+#ifndef DITTOFS_SMB_SMB2_SHARE_H
+#define DITTOFS_SMB_SMB2_SHARE_H
+
+#include "smb/smb2_priv.h"
+
+/* Never NULL: what the configuration does not name has the defaults. Good until the next reload. */
+const struct smb_share_config *smb2__share(const struct smb_server *server, const struct vfs_export *export);
+/* May the request's user use its tree, and is it encrypted where it must be? STATUS_SUCCESS or
+ * STATUS_ACCESS_DENIED. Closing is always possible. */
+uint32_t smb2__share_check(const struct smb2_request *request);
+
+#endif
