@@ -83,10 +83,10 @@ static bool read_preauth(struct reader reader, struct contexts *contexts)
     return reader_skip(&reader, salt);
 }
 
-/* The client's order counts for nothing: the best for both (GCM is the faster one). */
+/* The first that we have: the client knows what suits it. Linux (6.1) derives a wrong signing key when it
+ * gets one of its later choices, the 256-bit ones. */
 static bool read_ciphers(struct reader reader, struct contexts *contexts)
 {
-    static const uint8_t rank[] = {0, 1, 3, 2, 4};
     uint16_t count, cipher;
 
     if (contexts->has_encryption || !reader_le16(&reader, &count) || count == 0)
@@ -95,7 +95,7 @@ static bool read_ciphers(struct reader reader, struct contexts *contexts)
     for (unsigned i = 0; i < count; i++) {
         if (!reader_le16(&reader, &cipher))
             return false;
-        if (cipher < sizeof rank && rank[cipher] > rank[contexts->cipher])
+        if (contexts->cipher == SMB2_CIPHER_NONE && cipher <= SMB2_CIPHER_AES256_GCM)
             contexts->cipher = (enum smb2_cipher)cipher;
     }
     return true;
