@@ -79,7 +79,11 @@ const struct smb2_command_row smb2__commands[SMB2_COMMANDS] = {
                        .needs = ON_FILE,
                        .run = smb2__set_info,
                        .run_pipe = smb2__pipe_set_info},
-    [SMB2_OPLOCK_BREAK] = {.name = "OPLOCK_BREAK", .needs = SMB2_NEEDS_SESSION},
+    [SMB2_OPLOCK_BREAK] = {.name = "OPLOCK_BREAK",
+                           .structure_size = 24,
+                           .other_size = SMB2_LEASE_BREAK_SIZE,
+                           .needs = ON_TREE,
+                           .run = smb2__oplock_break},
 };
 
 uint32_t smb2__echo(struct smb2_request *request)
@@ -134,8 +138,14 @@ uint32_t smb2__tree_context(struct smb_server *server, const struct smb2_tree *t
 uint32_t smb2__request_context(struct smb2_request *request)
 {
     uint64_t owner = request->open != NULL ? owner_id(request->open->owner) : 0;
+    uint32_t status = smb2__tree_context(request->message->server, request->tree, owner, &request->context);
 
-    return smb2__tree_context(request->message->server, request->tree, owner, &request->context);
+    if (status != STATUS_SUCCESS)
+        return status;
+    request->context.grant_waiter = &request->grants;
+    if (request->open != NULL)
+        smb2__open_grants(request->open, &request->context);
+    return STATUS_SUCCESS;
 }
 
 static void on_durable(struct store_waiter *waiter, enum err err)

@@ -123,6 +123,14 @@ static uint32_t run_elements(struct smb2_request *request, struct lock_holder *h
     return status;
 }
 
+/* As the first element, all are. */
+static bool is_unlock(struct reader elements)
+{
+    struct element element;
+
+    return decode_element(&elements, &element) && element.flags == FLAG_UNLOCK;
+}
+
 uint32_t smb2__lock(struct smb2_request *request)
 {
     struct smb2_open *open = request->open;
@@ -139,6 +147,14 @@ uint32_t smb2__lock(struct smb2_request *request)
         return STATUS_INVALID_PARAMETER;
     if (!(open->access & (SMB2_ACCESS_READ_DATA | SMB2_ACCESS_WRITE_DATA)))
         return STATUS_ACCESS_DENIED;
+    status = smb2__request_context(request);
+    if (status != STATUS_SUCCESS)
+        return status;
+    if (!is_unlock(*reader)) {
+        err = vfs_conflict_lock(&request->context, open->inode);
+        if (err != ERR_OK)
+            return smb2__status(err);
+    }
     err = lock_holder_get(open->file, open->owner, open->share, LOCK_EXACT, &holder);
     if (err != ERR_OK)
         return smb2__status(err);

@@ -98,7 +98,7 @@ static void write_error(struct writer *writer)
 static bool has_body(uint32_t status)
 {
     return status == STATUS_SUCCESS || status == STATUS_BUFFER_OVERFLOW ||
-           status == STATUS_MORE_PROCESSING_REQUIRED;
+           status == STATUS_MORE_PROCESSING_REQUIRED || status == STATUS_OPLOCK_BREAK_IN_PROGRESS;
 }
 
 static void set_flag(struct writer *writer, size_t reply_at, uint32_t flag)
@@ -172,6 +172,34 @@ static void send_plain(struct smb2_conn *conn, const struct writer *writer)
     writer_init(&frame, head, sizeof head);
     writer_be32(&frame, (uint32_t)writer->length);
     net_conn_send(conn->net, parts, 2);
+}
+
+/* MS-SMB2 3.3.4.6, 3.3.4.7: of no session and not signed, but encrypted where everything is. */
+void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const struct writer *body)
+{
+    struct writer writer;
+    bool sent;
+
+    writer_init_growing(&writer, SMB2_HEADER_SIZE + SMB2_NOTIFICATION_MAX);
+    writer_le32(&writer, (uint32_t)ID_SMB2);
+    writer_le16(&writer, HEADER_STRUCTURE_SIZE);
+    writer_le16(&writer, 0);
+    writer_le32(&writer, STATUS_SUCCESS);
+    writer_le16(&writer, SMB2_OPLOCK_BREAK);
+    writer_le16(&writer, 0);
+    writer_le32(&writer, SMB2_FLAG_RESPONSE);
+    writer_le32(&writer, 0);
+    writer_le64(&writer, UINT64_MAX);
+    writer_zeros(&writer, SMB2_HEADER_SIZE - 32);
+    writer_bytes(&writer, body->data, body->length);
+    sent = !writer.failed && !body->failed && conn->net != NULL;
+    if (sent && session->encrypts)
+        sent = send_encrypted(conn, session, &writer);
+    else if (sent)
+        send_plain(conn, &writer);
+    writer_free(&writer);
+    if (!sent)
+        smb2__conn_close(conn, false);
 }
 
 static void send_replies(struct smb2_message *message, const struct writer *writer)
@@ -418,7 +446,8 @@ static uint32_t check_size(struct smb2_request *request)
     struct reader reader = request->body;
     uint16_t size;
 
-    if (!reader_le16(&reader, &size) || size != request->row->structure_size)
+    if (!reader_le16(&reader, &size) ||
+        (size != request->row->structure_size && (size == 0 || size != request->row->other_size)))
         return STATUS_INVALID_PARAMETER;
     /* The odd byte stands for what follows, if anything does (MS-SMB2 2.2). */
     return reader.left + 2 >= (size & ~1U) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
@@ -463,7 +492,7 @@ static uint32_t begin_request(struct smb2_request *request)
                : request->row->run(request);
 }
 
-/* ---- one behind the other ---- */
+/* ---- requests that others' caching grants are in the way of ---- */
 
 static void clear_request(struct smb2_request *request)
 {
@@ -476,6 +505,57 @@ static void clear_request(struct smb2_request *request)
     free(request->scratch);
     request->scratch = NULL;
 }
+
+static void cancel_grant_wait(struct smb2_request *request)
+{
+    grant_wait_cancel(&request->grants);
+    smb2__request_done(request, STATUS_CANCELLED);
+}
+
+static uint32_t start_request(struct smb2_request *request);
+
+/* What was in the way has gone. Session, share and file may have, too, so everything is looked at anew. */
+static void on_grants_broken(struct grant_waiter *waiter, enum err err)
+{
+    struct smb2_request *request = container_of(waiter, struct smb2_request, grants);
+    uint32_t status;
+
+    (void)err; /* ERR_OK always */
+    request->cancel = NULL;
+    clear_request(request);
+    writer_truncate(smb2_reply(request), request->reply_at + SMB2_HEADER_SIZE);
+    request->body = reader_of(request->data + SMB2_HEADER_SIZE, request->length - SMB2_HEADER_SIZE);
+    status = start_request(request);
+    if (status != SMB2_WAIT)
+        smb2__request_done(request, status);
+}
+
+/* Runs the request. One that vfs has answered with ERR_DELAY has changed nothing: it is suspended, and run
+ * again when the breaks are over, as if it came only then. */
+static uint32_t start_request(struct smb2_request *request)
+{
+    struct smb2_message *message = request->message;
+    uint32_t status;
+
+    request->grants = (struct grant_waiter){.done = on_grants_broken};
+    message->running = true;
+    status = begin_request(request);
+    message->running = false;
+    if (request->grants.file == NULL)
+        return status;
+    if (status != smb2__status(ERR_DELAY) || ++request->grant_tries > SMB2_GRANT_TRIES) {
+        grant_wait_cancel(&request->grants);
+        return status;
+    }
+    if (!smb2__request_pending(request)) {
+        grant_wait_cancel(&request->grants);
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    request->cancel = cancel_grant_wait;
+    return SMB2_WAIT;
+}
+
+/* ---- one behind the other ---- */
 
 static void message_free(struct smb2_message *message)
 {
@@ -579,9 +659,7 @@ static bool run_requests(struct smb2_message *message)
         write_header(request);
         if (message->replies.failed)
             return false;
-        message->running = true;
-        status = begin_request(request);
-        message->running = false;
+        status = start_request(request);
         if (status == SMB2_WAIT) {
             request->waiting = true;
             return true;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum {
+    CAPABILITY_LEASING = 2,
     CAPABILITY_LARGE_MTU = 4,
     CAPABILITY_MULTI_CHANNEL = 8,
     CAPABILITY_ENCRYPTION = 0x40,
@@ -206,13 +207,15 @@ static uint16_t write_contexts(struct writer *writer, size_t from, const struct 
 
 uint32_t smb2__capabilities(const struct smb2_conn *conn, uint16_t dialect)
 {
-    uint32_t capabilities = dialect > 0x0202 && dialect != DIALECT_WILDCARD ? CAPABILITY_LARGE_MTU : 0;
+    uint32_t capabilities =
+        dialect > 0x0202 && dialect != DIALECT_WILDCARD ? CAPABILITY_LARGE_MTU | CAPABILITY_LEASING : 0;
 
     if (conn->cipher != SMB2_CIPHER_NONE && dialect < 0x0311)
         capabilities |= CAPABILITY_ENCRYPTION;
     /* MS-SMB2 3.3.5.4 */
     if (dialect >= 0x0300)
-        capabilities |= conn->client_capabilities & CAPABILITY_MULTI_CHANNEL;
+        capabilities |=
+            conn->client_capabilities & (CAPABILITY_MULTI_CHANNEL | SMB2_CAPABILITY_DIRECTORY_LEASING);
     return capabilities;
 }
 

@@ -9,14 +9,13 @@
  * one is closed; the last one takes the name away.
  */
 #include "smb/smb2_priv.h"
-#include "dittofs/grant.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { SHARE_READ = 1, SHARE_WRITE = 2, SHARE_DELETE = 4, OWNER_KIND = 0 };
 
-static unsigned share_access(uint32_t access)
+unsigned smb2__share_access(uint32_t access)
 {
     unsigned bits = 0;
 
@@ -29,7 +28,7 @@ static unsigned share_access(uint32_t access)
     return bits;
 }
 
-static unsigned share_deny(uint32_t share)
+unsigned smb2__share_deny(uint32_t share)
 {
     return (share & SHARE_READ ? 0 : OPEN_READ) | (share & SHARE_WRITE ? 0 : OPEN_WRITE) |
            (share & SHARE_DELETE ? 0 : OPEN_DELETE);
@@ -54,7 +53,7 @@ static struct smb2_open *other_open(const struct smb2_open *self, const struct s
     return NULL;
 }
 
-static bool is_delete_pending(const struct state_file *file)
+static bool is_going(const struct state_file *file)
 {
     for (struct open *at = open_next_of_file(file, NULL); at != NULL; at = open_next_of_file(file, at)) {
         const struct smb2_open *other = of_smb(at);
@@ -63,6 +62,26 @@ static bool is_delete_pending(const struct state_file *file)
             return true;
     }
     return false;
+}
+
+bool smb2__is_delete_pending(struct smb_server *server, const struct smb2_tree *tree, struct inode *inode)
+{
+    const struct state_file *file;
+    struct inode_attr attr;
+
+    vfs_getattr(inode, &attr);
+    file = state_file_find(server->state, tree->export_id, attr.ino);
+    return file != NULL && is_going(file);
+}
+
+void smb2__open_grants(const struct smb2_open *open, struct vfs_context *context)
+{
+    struct client *client = open->owner == NULL ? NULL : owner_client(open->owner);
+
+    context->grants = (struct vfs_grant_owner){client, open->grant_key, open->grant_key_length};
+    context->dir_grants = open->has_parent_key
+                              ? (struct vfs_grant_owner){client, open->parent_key, sizeof open->parent_key}
+                              : (struct vfs_grant_owner){.client = NULL};
 }
 
 static void on_share_gone(struct open *share, void *user)
@@ -82,8 +101,7 @@ static void release_inode(void *user)
 
 static enum err register_open(struct smb_server *server, struct smb2_open *open, uint32_t share)
 {
-    struct client *client = open->machine->client;
-    unsigned access = share_access(open->access);
+    unsigned access = smb2__share_access(open->access);
     struct inode_attr attr;
     struct open_spec spec;
     enum err err;
@@ -94,25 +112,35 @@ static enum err register_open(struct smb_server *server, struct smb2_open *open,
         return err;
     if (state_file_user(open->file) == NULL)
         state_file_set_user(open->file, vfs_ref(open->inode), release_inode);
-    if (is_delete_pending(open->file))
+    if (is_going(open->file))
         return ERR_DELETE_PENDING;
-    /* What others have in their caches must come back first: the client tries again. */
-    err = grant_break(open->file, access & OPEN_WRITE ? GRANT_OP_OPEN_WRITE : GRANT_OP_READ, client, NULL, 0,
-                      NULL);
-    if (err == ERR_OK)
-        err = owner_get(client, OWNER_KIND, &open->persistent_id, sizeof open->persistent_id, &open->owner);
+    err = owner_get(open->machine->client, OWNER_KIND, &open->persistent_id, sizeof open->persistent_id,
+                    &open->owner);
     /* Who only looks at attributes denies nothing. */
     spec = (struct open_spec){.file = open->file,
                               .owner = open->owner,
                               .access = access,
-                              .deny = access != 0 ? share_deny(share) : 0,
+                              .deny = access != 0 ? smb2__share_deny(share) : 0,
+                              .grant_key = open->grant_key,
+                              .grant_key_length = open->grant_key_length,
                               .gone = on_share_gone,
                               .user = open};
     return err == ERR_OK ? open_add(&spec, &open->share) : err;
 }
 
-uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, struct inode *inode,
-                        uint32_t access, uint32_t share, struct smb2_open **open_r)
+/* Without a lease it has a key of its own, so that its oplock stands against all other opens. */
+static void set_keys(struct smb2_open *open, const struct smb2_open_wish *wish)
+{
+    open->grant_key_length = wish->lease_key != NULL ? SMB2_LEASE_KEY : sizeof open->volatile_id;
+    memcpy(open->grant_key, wish->lease_key != NULL ? wish->lease_key : (const uint8_t *)&open->volatile_id,
+           open->grant_key_length);
+    open->has_parent_key = wish->parent_key != NULL;
+    if (open->has_parent_key)
+        memcpy(open->parent_key, wish->parent_key, SMB2_LEASE_KEY);
+}
+
+uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, const struct smb2_open_wish *wish,
+                        struct smb2_open **open_r)
 {
     struct smb2_session *session = tree->session;
     struct smb2_open *open;
@@ -132,12 +160,14 @@ uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, struc
     open->server = server;
     open->machine = session->machine;
     open->machine->references++;
-    open->inode = inode;
-    open->access = access;
-    vfs_getattr(inode, &attr);
+    open->inode = wish->inode;
+    open->access = wish->access;
+    vfs_getattr(wish->inode, &attr);
     open->is_directory = attr.type == INODE_DIRECTORY;
+    set_keys(open, wish);
     list_init(&open->link);
-    err = register_open(server, open, share);
+    list_init(&open->lease_link);
+    err = register_open(server, open, wish->share);
     if (err == ERR_OK && !hashtable_insert(&server->opens, &open->by_id, hash_u64(open->persistent_id))) {
         open_close(open->share);
         open->share = NULL;
@@ -226,8 +256,11 @@ static void finish_delete(struct smb2_open *open, struct vfs_context *context)
     if (context == NULL) {
         if (smb2__tree_context(open->server, open->tree, owner_id(open->owner), &own) != STATUS_SUCCESS)
             return;
+        smb2__open_grants(open, &own);
         context = &own;
     }
+    /* The last handle is closed, and nobody is left to try again. */
+    context->tells_only = true;
     delete_name(open, context);
 }
 
@@ -243,6 +276,8 @@ void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
     open->session->open_count--;
     if (open->pipe != NULL)
         smb2__pipe_end(open);
+    smb2__oplock_leave(open);
+    smb2__lease_leave(open->server, open);
     if (open->share != NULL)
         open_close(open->share);
     open->share = NULL;

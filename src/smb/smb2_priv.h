@@ -20,6 +20,7 @@
 
 #include "dittofs/client.h"
 #include "dittofs/cursor.h"
+#include "dittofs/grant.h"
 #include "dittofs/hash.h"
 #include "dittofs/hashtable.h"
 #include "dittofs/list.h"
@@ -55,6 +56,11 @@ enum {
     SMB2_FAMILY = 60,                           /* of its struct client */
     SMB2_ASYNC_MAX = 512,                       /* requests of a connection that wait long */
     SMB2_PIPES_MAX = 64,                        /* of a session */
+    SMB2_LEASE_KEY = 16,
+    SMB2_BREAK_MS = 35 * 1000,   /* to acknowledge the break of an oplock or lease */
+    SMB2_LEASE_BREAK_SIZE = 36,  /* of its acknowledgment's structure */
+    SMB2_NOTIFICATION_MAX = 256, /* bytes of a message that nobody asked for */
+    SMB2_GRANT_TRIES = 16        /* of a request that others' caching grants are in the way of */
 };
 
 enum smb2_command {
@@ -133,6 +139,7 @@ struct smb_server {
     struct hashtable opens;    /* by persistent id */
     struct hashtable clients;  /* by ClientGuid */
     struct siphash_key hash_key;
+    struct hashtable leases; /* by machine and key */
     uint64_t next_session, next_file;
     uint32_t message_count; /* in flight, of all connections */
     struct smb_shares *shares;
@@ -188,7 +195,26 @@ void smb2__conn_close(struct smb2_conn *conn, bool drain);
 void smb2__conn_ready(struct smb2_conn *conn);
 void smb2__server_check_stopped(struct smb_server *server);
 
-/* ---- sessions, trees, opens ---- */
+/* ---- machines, sessions, trees, opens ---- */
+
+enum smb2_oplock_level {
+    SMB2_OPLOCK_NONE = 0,
+    SMB2_OPLOCK_II = 1,
+    SMB2_OPLOCK_EXCLUSIVE = 8,
+    SMB2_OPLOCK_BATCH = 9,
+    SMB2_OPLOCK_LEASE = 0xff
+};
+
+/* A lease: the caching grant that all opens of a machine with the same key share (smb2_lease.c). */
+struct smb2_lease {
+    struct hashlink hashlink;    /* in server->leases */
+    struct smb2_client *machine; /* a reference */
+    uint8_t key[SMB2_LEASE_KEY];
+    uint8_t version;       /* of the context that made it */
+    uint16_t epoch_before; /* its epoch is this and that of the grant */
+    struct grant *grant;   /* NULL: state has taken it away */
+    struct list opens;     /* never empty: it goes with the last one */
+};
 
 /* A machine as state knows it: what all sessions of one ClientGuid hold. Counted: sessions and opens. */
 struct smb2_client {
@@ -277,6 +303,15 @@ struct smb2_open {
     struct state_file *file;
     struct owner *owner;
     struct open *share;
+    /* Its caching grant: of its lease, or its oplock, or none. */
+    uint8_t oplock_level; /* enum smb2_oplock_level */
+    struct smb2_lease *lease;
+    struct list lease_link;
+    struct grant *oplock;
+    uint8_t grant_key[SMB2_LEASE_KEY]; /* the lease's key, or one of its own */
+    size_t grant_key_length;
+    bool has_parent_key; /* that of the lease on its directory which its own changes leave alone */
+    uint8_t parent_key[SMB2_LEASE_KEY];
     uint64_t position;
     /* MS-SMB2 3.3.1.10: requests that are not answered yet, with its channel sequence and with an earlier one
      */
@@ -325,10 +360,23 @@ struct smb2_open *smb2__open_find(const struct smb2_session *session, uint64_t p
 /* What the user of TREE may do is asked with CONTEXT, as in every request. */
 uint32_t smb2__tree_context(struct smb_server *server, const struct smb2_tree *tree, uint64_t owner,
                             struct vfs_context *context_r);
-/* A new open of INODE (its reference is taken over when it succeeds), in the tables of TREE's session, with
- * ACCESS and share mode registered: STATUS_SUCCESS, STATUS_SHARING_VIOLATION, STATUS_DELETE_PENDING.. */
-uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, struct inode *inode,
-                        uint32_t access, uint32_t share, struct smb2_open **open_r);
+struct smb2_open_wish {
+    struct inode *inode;
+    uint32_t access, share;
+    const uint8_t *lease_key;  /* SMB2_LEASE_KEY bytes; NULL: none */
+    const uint8_t *parent_key; /* the same, of the lease on its directory */
+};
+/* A new open (the inode's reference is taken over when it succeeds), in the tables of TREE's session, with
+ * access and share mode registered: STATUS_SUCCESS, STATUS_SHARING_VIOLATION, STATUS_DELETE_PENDING.. */
+uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, const struct smb2_open_wish *wish,
+                        struct smb2_open **open_r);
+/* The bits of enum open_share for an access mask and for what a share mode does not share. */
+unsigned smb2__share_access(uint32_t access);
+unsigned smb2__share_deny(uint32_t share);
+/* INODE of TREE's share goes when its last open does. */
+bool smb2__is_delete_pending(struct smb_server *server, const struct smb2_tree *tree, struct inode *inode);
+/* Whose caching grants are not in the way of what is done through OPEN. */
+void smb2__open_grants(const struct smb2_open *open, struct vfs_context *context);
 /* Gives back share modes and locks, deletes what is to be deleted, takes it from the tables. CONTEXT (may be
  * NULL) gets the ticket. */
 void smb2__open_end(struct smb2_open *open, struct vfs_context *context);
@@ -363,6 +411,8 @@ struct smb2_request {
     struct vfs_write write;
     struct store_waiter durable;
     struct lock_waiter lock;
+    struct grant_waiter grants; /* others' caching grants are broken: it runs again after that */
+    unsigned grant_tries;
     struct loop_timer timer;
     struct buf *payload;
     struct list waiting_link; /* of those that wait for the same thing */
@@ -404,6 +454,7 @@ enum smb2_needs {
 struct smb2_command_row {
     const char *name;
     uint16_t structure_size; /* of the request; 0: not built */
+    uint16_t other_size;     /* of its other form; 0: there is none */
     uint8_t file_at;         /* offset of its file id in the body */
     unsigned needs;
     /* The status, or SMB2_WAIT. Writes the reply's body behind the header. */
@@ -423,6 +474,8 @@ void smb2__request_done(struct smb2_request *request, uint32_t status);
 bool smb2__request_pending(struct smb2_request *request);
 /* Finds the open whose id is AT bytes into the body: STATUS_SUCCESS, STATUS_FILE_CLOSED.. */
 uint32_t smb2__request_open_at(struct smb2_request *request, size_t at);
+/* Sends an OPLOCK_BREAK notification. */
+void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const struct writer *body);
 /* Cancels what waits, forgets the connection. */
 void smb2__message_detach(struct smb2_message *message);
 void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *header);
@@ -508,6 +561,7 @@ uint32_t smb2__negotiate(struct smb2_request *request);
 /* An SMB1 NEGOTIATE that offers SMB2; false: it does not. */
 bool smb2__negotiate_smb1(struct smb2_conn *conn, const uint8_t *data, size_t length) MUST_CHECK;
 void smb2__negotiate_body(const struct smb2_conn *conn, struct writer *writer, uint16_t dialect);
+enum { SMB2_CAPABILITY_DIRECTORY_LEASING = 0x20 };
 uint32_t smb2__capabilities(const struct smb2_conn *conn, uint16_t dialect);
 uint32_t smb2__session_setup(struct smb2_request *request);
 uint32_t smb2__logoff(struct smb2_request *request);
@@ -533,6 +587,18 @@ uint32_t smb2__pipe_query_info(struct smb2_request *request);
 uint32_t smb2__pipe_set_info(struct smb2_request *request);
 /* The open of a pipe is over: ends what waits for it, and frees it. */
 void smb2__pipe_end(struct smb2_open *open);
+uint32_t smb2__oplock_break(struct smb2_request *request);
+
+/* ---- oplocks and leases ---- */
+
+/* The part of KINDS (enum grant_kind bits) that may stand beside what others have by rules of SMB alone. */
+unsigned smb2__kinds_possible(const struct smb2_open *open, unsigned kinds, bool oplock);
+/* Gives a new open as much of LEVEL as can be had. */
+void smb2__oplock_grant(struct smb2_open *open, uint8_t level);
+void smb2__oplock_leave(struct smb2_open *open);
+uint32_t smb2__lease_acknowledge(struct smb2_request *request, struct reader *body);
+/* OPEN is closed: its lease goes with the last one. */
+void smb2__lease_leave(struct smb_server *server, struct smb2_open *open);
 
 /* Signing enabled, and required unless the options let clients leave it. */
 static inline uint16_t smb2_security_mode(const struct smb_server *server)

@@ -126,6 +126,7 @@ static uint32_t set_disposition(struct smb2_request *request, struct reader *dat
     struct inode_attr attr;
     bool any = false, end;
     uint8_t wanted;
+    enum err err;
 
     if (!reader_u8(data, &wanted))
         return STATUS_INFO_LENGTH_MISMATCH;
@@ -139,15 +140,17 @@ static uint32_t set_disposition(struct smb2_request *request, struct reader *dat
     if ((attr.dos_attributes & SMB2_ATTRIBUTE_READONLY) || open->dir == NULL)
         return STATUS_CANNOT_DELETE;
     if (open->is_directory) {
-        enum err err = vfs_readdir(&request->context, open->inode, 0, false, list_first_entry, &any, &end);
-
+        err = vfs_readdir(&request->context, open->inode, 0, false, list_first_entry, &any, &end);
         if (err != ERR_OK)
             return smb2__status(err);
         if (any)
             return STATUS_DIRECTORY_NOT_EMPTY;
     }
-    open->delete_pending = true;
-    return STATUS_SUCCESS;
+    /* MS-FSA 2.1.5.15.3: handles that others keep in their caches would keep the file. */
+    err = vfs_conflict_names(&request->context, open->inode, NULL);
+    if (err == ERR_OK)
+        open->delete_pending = true;
+    return smb2__status(err);
 }
 
 /* ---- rename ---- */
@@ -170,8 +173,13 @@ static uint32_t judge_target(struct smb2_request *request, struct smb2_place *pl
         return err == ERR_NOENT ? STATUS_SUCCESS : smb2__status(err);
     vfs_getattr(request->open->inode, &mine);
     vfs_getattr(inode, &there);
-    vfs_unref(&inode);
     *same_r = mine.ino == there.ino;
+    /* It may be open in a cache alone. */
+    if (!*same_r && replace)
+        err = vfs_conflict_names(&request->context, inode, NULL);
+    vfs_unref(&inode);
+    if (err != ERR_OK)
+        return smb2__status(err);
     if (*same_r)
         return STATUS_SUCCESS;
     if (!replace)

@@ -12,7 +12,6 @@
 enum {
     SHARE_DISK = 1,
     SHARE_PIPE = 2,
-    SHAREFLAG_NO_CACHING = 0x30,
     SHAREFLAG_ENCRYPT_DATA = 0x8000,
     ACCESS_ALL = 0x001f01ff,
     ACCESS_READ = 0x001200a9,
@@ -130,7 +129,8 @@ static void write_reply(struct smb2_request *request, bool read_only, bool encry
     writer_le16(writer, 16);
     writer_u8(writer, request->tree->is_ipc ? SHARE_PIPE : SHARE_DISK);
     writer_u8(writer, 0);
-    writer_le32(writer, SHAREFLAG_NO_CACHING | (encrypt ? SHAREFLAG_ENCRYPT_DATA : 0));
+    /* MS-SMB2 2.2.10: 0 is SMB2_SHAREFLAG_MANUAL_CACHING. */
+    writer_le32(writer, encrypt ? SHAREFLAG_ENCRYPT_DATA : 0);
     writer_le32(writer, 0);
     writer_le32(writer, read_only ? ACCESS_READ : ACCESS_ALL);
 }

@@ -49,6 +49,7 @@ enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state
     hashtable_init(&server->clients);
     list_init(&server->listeners);
     list_init(&server->conns);
+    hashtable_init(&server->leases);
     err = cred_delays_open(DELAYS_MAX, &server->delays);
     if (err != ERR_OK) {
         free(server);
@@ -126,6 +127,8 @@ void smb_server_close(struct smb_server **server)
         return;
     invariant(list_is_empty(&gone->conns) && list_is_empty(&gone->listeners) && gone->message_count == 0);
     invariant(gone->sessions.count == 0 && gone->opens.count == 0 && gone->clients.count == 0);
+    invariant(gone->leases.count == 0);
+    hashtable_free(&gone->leases);
     hashtable_free(&gone->sessions);
     hashtable_free(&gone->opens);
     hashtable_free(&gone->clients);

@@ -1,0 +1,67 @@
+/*
+ * smb2_create_priv.h - a CREATE from its arguments to its reply, for the files that do its parts.
+ *
+ * Create contexts have a table (smb2_create_contexts.c): a row says how a context's data is read into struct
+ * smb2_create, and whether and how it is answered. smb2_create.c looks at the outcome where it counts.
+ */
+#ifndef DITTOFS_SMB_SMB2_CREATE_H
+#define DITTOFS_SMB_SMB2_CREATE_H
+
+#include "smb/smb2_priv.h"
+
+/* What a CREATE asks of a lease, and what it gets. */
+struct smb2_lease_wish {
+    uint8_t version; /* of the context; 0: no lease is asked for */
+    uint8_t key[SMB2_LEASE_KEY];
+    uint32_t state, flags;
+    bool has_parent;
+    uint8_t parent[SMB2_LEASE_KEY];
+    uint16_t epoch;
+    uint32_t granted; /* the state that it has now */
+    bool is_breaking;
+    uint16_t granted_epoch;
+};
+
+struct smb2_create {
+    struct smb2_request *request;
+    /* the arguments; access with generic rights mapped */
+    uint8_t oplock; /* enum smb2_oplock_level */
+    uint32_t access, attributes, share, disposition, options;
+    struct reader name, contexts;
+    /* of contexts */
+    bool wants_maximal, wants_disk_id, has_timewarp, has_ea, has_reconnect;
+    struct smb2_lease_wish lease;
+    /* on the way */
+    struct smb2_place place;
+    struct inode *inode; /* a reference, until the open has it */
+    uint32_t maximal;
+    uint32_t action;
+    bool does_not_wait; /* FILE_COMPLETE_IF_OPLOCKED: breaks were begun, and it goes on beside them */
+};
+
+struct smb2_create_context_row {
+    const char *tag;
+    size_t tag_length; /* 4, or 16 for those that are known by a GUID */
+    /* Reads DATA: STATUS_SUCCESS, or what the whole CREATE is answered. NULL: there is nothing to read. */
+    uint32_t (*read)(struct smb2_create *create, struct reader data);
+    /* Is the reply to have one, once request->open is there? NULL: never. */
+    bool (*is_answered)(const struct smb2_create *create);
+    /* Writes its data. */
+    void (*write)(const struct smb2_create *create, struct writer *writer);
+};
+
+/* MS-SMB2 2.2.13.2: reads create->contexts. Unknown ones are passed over. */
+uint32_t smb2__create_contexts_read(struct smb2_create *create);
+/* Appends the reply's contexts; BODY_AT is where the reply's body begins. */
+void smb2__create_contexts_write(const struct smb2_create *create, size_t body_at);
+
+/* smb2_lease.c. Once the file is known (INODE; NULL: it is still to be made): does the key stand for another
+ * one? */
+uint32_t smb2__lease_read(struct smb2_create *create, struct reader data);
+uint32_t smb2__lease_check(const struct smb2_create *create, struct inode *inode);
+/* Finds or makes OPEN's lease. */
+void smb2__lease_grant(struct smb2_create *create, struct smb2_open *open);
+bool smb2__lease_is_answered(const struct smb2_create *create);
+void smb2__lease_write(const struct smb2_create *create, struct writer *writer);
+
+#endif
