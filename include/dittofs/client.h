@@ -29,11 +29,25 @@ enum client_status {
     CLIENT_GONE         /* only its holders still know it */
 };
 
+enum { CLIENT_TEXT_MAX = 192 };
+
+/* For listings: printable ASCII. */
+struct client_description {
+    const char *protocol;          /* "NFSv4.1", "SMB 3.1.1": constant; never NULL */
+    char name[CLIENT_TEXT_MAX];    /* what it calls itself, or whom it logged on as */
+    char address[CLIENT_TEXT_MAX]; /* "" when it is not known */
+};
+
 struct client_operations {
     /* The client goes, for whatever reason; what it held is already given back. USER is the front-end's to
      * free. Called from client_destroy, client_confirm and any call that drops an expired client (a
      * conflicting open or lock): it may take notes and free, and must not call into state. */
     void (*gone)(struct client *client, void *user);
+    /* Changes what DESCRIPTION says already: the owner's bytes as its name. May be NULL. */
+    void (*describe)(const struct client *client, void *user, struct client_description *description);
+    /* An administrator wants it gone: ends what the client hangs on (its connection), and the client, now or
+     * soon. NULL: client_destroy does. */
+    void (*disconnect)(struct client *client, void *user);
 };
 
 struct client_spec {
@@ -63,6 +77,9 @@ enum err client_by_id(struct state *state, uint64_t id, struct client **client_r
 struct client *client_unconfirmed_by_id(struct state *state, uint64_t id);
 /* Walks all clients: start with NULL. None may go on the way. */
 struct client *client_next(struct state *state, const struct client *at);
+/* The same for walks over several turns: the one that comes behind the id AFTER (0: the first), whether that
+ * one is still there or not. A record that updates another one is left out. */
+struct client *client_next_id(struct state *state, uint64_t after);
 
 /* The rows of RFC 8881 18.35.5, which also serve RFC 7530 16.33.5. */
 enum client_case {
@@ -113,7 +130,12 @@ enum err client_renew(struct client *client) ERR_MUST_CHECK;
 
 /* ---- what it is ---- */
 
+void client_describe(const struct client *client, struct client_description *description_r);
+/* As an administrator: it and all that it holds goes. */
+void client_disconnect(struct client *client);
 enum client_status client_status(const struct client *client);
+/* Since its lease was renewed (or it was made, or expired). */
+uint64_t client_idle_ms(const struct client *client);
 struct state *client_state(const struct client *client);
 uint64_t client_id(const struct client *client); /* instance in the high half; never reused in an instance */
 unsigned client_family(const struct client *client);

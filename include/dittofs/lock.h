@@ -59,6 +59,19 @@ uint32_t lock_holder_count(const struct lock_holder *holder);
 struct stateid lock_holder_stateid(const struct lock_holder *holder);
 struct stateid lock_holder_stateid_next(struct lock_holder *holder);
 
+/* As an administrator: as lock_holder_free, and its stateid answers ERR_ADMIN_REVOKED until freed. */
+void lock_holder_revoke(struct lock_holder *holder);
+
+/* Walks its ranges, also over several turns: zero CURSOR at first. False: there is no other. */
+struct lock_cursor {
+    uint64_t first, last, order; /* private */
+};
+bool lock_holder_next_range(const struct lock_holder *holder, struct lock_cursor *cursor,
+                            struct lock_conflict *range_r);
+/* The same for requests of it that wait, in the order they came. */
+bool lock_holder_next_wait(const struct lock_holder *holder, struct lock_cursor *cursor,
+                           struct lock_conflict *range_r);
+
 /* Sets a range: ERR_DENIED with *CONFLICT_R (may be NULL), ERR_INVAL (the range runs over the end, or is
  * empty by LOCK_POSIX), ERR_GRACE, ERR_NO_GRACE, ERR_RECLAIM_BAD, ERR_LIMIT, ERR_NOMEM. */
 enum err lock_set(struct lock_holder *holder, const struct lock_request *request,

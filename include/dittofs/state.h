@@ -76,6 +76,11 @@ uint64_t state_file_ino(const struct state_file *file);
  * called when the file is forgotten, or another user is set. */
 void state_file_set_user(struct state_file *file, void *user, void (*release)(void *user));
 void *state_file_user(const struct state_file *file);
+/* The name by which it was last opened or to which it was renamed, for listings: LENGTH bytes (cut at 255) in
+ * the directory with the inode number DIR. Without memory for it there is none. */
+void state_file_set_name(struct state_file *file, uint64_t dir, const void *name, size_t length);
+/* NULL when there is none. */
+const uint8_t *state_file_name(const struct state_file *file, uint64_t *dir_r, size_t *length_r);
 
 /* ---- figures ---- */
 

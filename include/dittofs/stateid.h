@@ -58,6 +58,12 @@ struct owner *stateid_closed_owner(struct state *state, const struct stateid *st
 enum err stateid_free(struct state *state, const struct stateid *stateid,
                       const struct client *client) ERR_MUST_CHECK;
 
+/* Walks what is live over several turns: *INDEX, 0 at first, says where to go on, whatever came and went
+ * meanwhile. Looks at no more than *STEPS entries, and takes those it looked at off. False: there is none
+ * within the steps; when steps are left there is no other at all. */
+bool stateid_walk(struct state *state, uint32_t *index, unsigned *steps, struct stateid *stateid_r,
+                  struct stateid_object *object_r);
+
 /* A stateid for an object of the front-end (an asynchronous copy, say), at seqid 1. The object's owner ends
  * it; when the client goes, it goes. ERR_LIMIT, ERR_NOMEM. */
 enum err stateid_new(struct client *client, void *object, struct stateid *stateid_r) ERR_MUST_CHECK;

@@ -99,6 +99,24 @@ struct client *client_next(struct state *state, const struct client *at)
     return next == &state->clients ? NULL : container_of(next, struct client, link);
 }
 
+/* Ids rise in the order of the list, but for updates, which share one. */
+static bool is_update(const struct client *client)
+{
+    return client->status == CLIENT_UNCONFIRMED && find_id(client->state, client->id, true) != NULL;
+}
+
+struct client *client_next_id(struct state *state, uint64_t after)
+{
+    struct client *client = after == 0 ? NULL : find_id(state, after, true);
+
+    if (client == NULL && after != 0)
+        client = find_id(state, after, false);
+    client = client_next(state, client);
+    while (client != NULL && (client->id <= after || is_update(client)))
+        client = client_next(state, client);
+    return client;
+}
+
 enum client_case client_classify(struct state *state, const struct client_spec *spec, bool update,
                                  struct client **confirmed_r, struct client **unconfirmed_r)
 {
@@ -535,4 +553,36 @@ uint32_t client_revoked_grants(const struct client *client)
 uint32_t client_revoked_others(const struct client *client)
 {
     return client->revoked_others;
+}
+
+/* ---- for administrators ---- */
+
+static void printable(char *to, size_t size, const uint8_t *from, size_t length)
+{
+    size_t count = length < size - 1 ? length : size - 1;
+
+    for (size_t i = 0; i < count; i++)
+        to[i] = from[i] >= 0x20 && from[i] < 0x7f ? (char)from[i] : '.';
+    to[count] = '\0';
+}
+
+void client_describe(const struct client *client, struct client_description *description_r)
+{
+    *description_r = (struct client_description){.protocol = "unknown"};
+    printable(description_r->name, sizeof description_r->name, client->owner, client->owner_length);
+    if (client->operations != NULL && client->operations->describe != NULL)
+        client->operations->describe(client, client->user, description_r);
+}
+
+void client_disconnect(struct client *client)
+{
+    if (client->operations != NULL && client->operations->disconnect != NULL)
+        client->operations->disconnect(client, client->user);
+    else
+        client_destroy(client);
+}
+
+uint64_t client_idle_ms(const struct client *client)
+{
+    return state__now() - client->renewed_ms;
 }

@@ -188,6 +188,13 @@ void lock_holder_free(struct lock_holder *holder)
     lock__holder_end(holder, END_CLOSED, ERR_CANCELLED);
 }
 
+void lock_holder_revoke(struct lock_holder *holder)
+{
+    stateid__revoke(holder->file->state, holder->stateid, ENTRY_ADMIN_REVOKED);
+    holder->stateid = NULL;
+    lock__holder_end(holder, END_CLOSED, ERR_ADMIN_REVOKED);
+}
+
 struct owner *lock_holder_owner(const struct lock_holder *holder)
 {
     return holder->owner;
@@ -216,4 +223,46 @@ struct stateid lock_holder_stateid(const struct lock_holder *holder)
 struct stateid lock_holder_stateid_next(struct lock_holder *holder)
 {
     return stateid__next(holder->file->state, holder->stateid);
+}
+
+/* ---- walks ---- */
+
+bool lock_holder_next_range(const struct lock_holder *holder, struct lock_cursor *cursor,
+                            struct lock_conflict *range_r)
+{
+    struct interval after = {.first = cursor->first, .last = cursor->last, .order = cursor->order};
+    struct interval *found = interval_find_after(&holder->ranges, 0, UINT64_MAX, &after);
+    const struct range *range;
+
+    if (found == NULL)
+        return false;
+    range = container_of(found, struct range, own);
+    *cursor = (struct lock_cursor){.first = found->first, .last = found->last, .order = found->order};
+    lock__describe(range, range_r);
+    /* By LOCK_EXACT the own tree has the length, also that of an empty one. */
+    if (holder->rules == LOCK_EXACT)
+        range_r->length = found->last;
+    return true;
+}
+
+bool lock_holder_next_wait(const struct lock_holder *holder, struct lock_cursor *cursor,
+                           struct lock_conflict *range_r)
+{
+    const struct list *link;
+
+    list_for_each(link, &holder->waits)
+    {
+        const struct lock_waiter_private *wait =
+            container_of(link, const struct lock_waiter_private, holder_link);
+
+        if (wait->place == WAIT_DONE || wait->all.order <= cursor->order)
+            continue;
+        cursor->order = wait->all.order;
+        *range_r = (struct lock_conflict){.offset = wait->request.offset,
+                                          .length = wait->request.length,
+                                          .exclusive = wait->request.exclusive,
+                                          .owner = holder->owner};
+        return true;
+    }
+    return false;
 }

@@ -15,6 +15,7 @@
 #include "dittofs/random.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { TICK_MOST_MS = 1000, TICK_LEAST_MS = 10, TICKS_A_LEASE = 20 };
 
@@ -244,6 +245,7 @@ void state_file_unref(struct state_file **file_p)
     file->state->counters.files--;
     list_remove(&file->busy_link);
     state_file_set_user(file, NULL, NULL);
+    free(file->name);
     free(file);
 }
 
@@ -263,6 +265,30 @@ void state_file_set_user(struct state_file *file, void *user, void (*release)(vo
         file->release(file->user);
     file->user = user;
     file->release = release;
+}
+
+void state_file_set_name(struct state_file *file, uint64_t dir, const void *name, size_t length)
+{
+    uint8_t size = length < UINT8_MAX ? (uint8_t)length : UINT8_MAX;
+
+    file->name_dir = dir;
+    if (file->name != NULL && file->name[0] == size && memcmp(file->name + 1, name, size) == 0)
+        return;
+    free(file->name);
+    file->name = malloc(1 + (size_t)size);
+    if (file->name == NULL)
+        return;
+    file->name[0] = size;
+    memcpy(file->name + 1, name, size);
+}
+
+const uint8_t *state_file_name(const struct state_file *file, uint64_t *dir_r, size_t *length_r)
+{
+    if (file->name == NULL)
+        return NULL;
+    *dir_r = file->name_dir;
+    *length_r = file->name[0];
+    return file->name + 1;
 }
 
 void *state_file_user(const struct state_file *file)

@@ -160,6 +160,8 @@ struct state_file {
     uint64_t ino;
     void *user;
     void (*release)(void *user);
+    uint64_t name_dir;
+    uint8_t *name; /* its length and its bytes; NULL: not known */
 
     struct list opens;
     uint32_t access_count[SHARE_BITS], deny_count[SHARE_BITS];

@@ -281,3 +281,23 @@ void stateid_end(struct state *state, const struct stateid *stateid)
     if (find(state, stateid, &entry) == ERR_OK && entry->status == ENTRY_LIVE && entry->kind == STATEID_OTHER)
         stateid__end(state, entry, END_CLOSED);
 }
+
+bool stateid_walk(struct state *state, uint32_t *index, unsigned *steps, struct stateid *stateid_r,
+                  struct stateid_object *object_r)
+{
+    const struct stateid_entry *entry;
+
+    for (; *steps > 0 && (entry = entry_at(&state->stateids, *index)) != NULL; ++*index) {
+        --*steps;
+        if (entry->status != ENTRY_LIVE)
+            continue;
+        *stateid_r = stateid__get(state, entry);
+        *object_r = (struct stateid_object){.kind = (enum stateid_kind)entry->kind,
+                                            .client = entry->client,
+                                            .seqid = entry->seqid,
+                                            .other = entry->object};
+        ++*index;
+        return true;
+    }
+    return false;
+}
