@@ -8,6 +8,7 @@
 #define DITTOFS_SMB_H
 
 #include "dittofs/err.h"
+#include "dittofs/identity.h"
 #include "dittofs/net.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -61,6 +62,20 @@ void smb_server_use_shares(struct smb_server *server, struct smb_shares *shares)
 /* May be called for several addresses. Port 0 takes a free one; PORT_R gets the real one. */
 enum err smb_server_listen(struct smb_server *server, const struct net_address *address,
                            uint16_t *port_r) ERR_MUST_CHECK;
+/* ---- for administrators ---- */
+
+struct smb_session_info {
+    uint64_t id;
+    const char *dialect; /* "SMB 3.1.1" */
+    char user[IDENT_NAME_MAX + 1];
+    struct net_address peer;
+    uint32_t channels, trees, opens;
+};
+/* Walks the sessions by their ids: the first above AFTER (0: of all). False: there is none. */
+bool smb_session_next(const struct smb_server *server, uint64_t after, struct smb_session_info *info_r);
+/* Ends a session with all that it holds: ERR_NOENT. */
+enum err smb_session_disconnect(struct smb_server *server, uint64_t id) ERR_MUST_CHECK;
+
 /* Ends listeners and connections; DONE is called, later or at once, when all requests in flight are back. */
 void smb_server_shutdown(struct smb_server *server, void (*done)(void *data), void *data);
 /* After DONE, not inside it. NULL is fine; leaves NULL. */

@@ -38,7 +38,11 @@ static struct smb2_client *client_find(const struct smb_server *server, const ui
 /* OWNER: what tells it from the others of the family. */
 static enum err register_client(struct smb2_client *client, const void *owner, size_t length)
 {
-    struct client_spec spec = {.family = SMB2_FAMILY, .owner = owner, .owner_length = length};
+    struct client_spec spec = {.family = SMB2_FAMILY,
+                               .owner = owner,
+                               .owner_length = length,
+                               .operations = &smb2__client_operations,
+                               .user = client};
     struct client *made;
     enum err err = client_new(client->server->state, &spec, NULL, &made);
 

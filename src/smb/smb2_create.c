@@ -354,6 +354,7 @@ static void settle_open(const struct smb2_create *create, struct smb2_open *open
     open->write_through = (create->options & OPTION_WRITE_THROUGH) != 0;
     open->mode = create->options & OPTION_MODE;
     open->channel_sequence = create->request->header.channel_sequence;
+    smb2__open_name(open);
     message->persistent_id = open->persistent_id;
     message->volatile_id = open->volatile_id;
     message->has_file = true;

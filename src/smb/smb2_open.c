@@ -203,7 +203,10 @@ struct smb2_open *smb2__open_find(const struct smb2_session *session, uint64_t p
 {
     struct smb2_open *open = smb2__open_by_id(session->server, persistent);
 
-    return open != NULL && open->session == session && open->volatile_id == volatile_id ? open : NULL;
+    /* One whose share mode an administrator has taken away is closed to its client. */
+    return open != NULL && open->session == session && open->volatile_id == volatile_id && open->share != NULL
+               ? open
+               : NULL;
 }
 
 void smb2__open_unref(struct smb2_open **open)

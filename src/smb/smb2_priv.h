@@ -223,7 +223,13 @@ struct smb2_client {
     struct hashlink link;
     uint8_t guid[16]; /* zeros: of one session alone */
     struct client *client;
+    /* Of the last logon from it, for listings. */
+    uint16_t dialect;
+    char user[IDENT_NAME_MAX + 1];
+    struct net_address peer;
 };
+/* Says the last of it; its `disconnect` ends all its sessions (smb2_admin.c). */
+extern const struct client_operations smb2__client_operations;
 
 /* A session on a connection (MS-SMB2 3.3.1.14). */
 struct smb2_channel {
@@ -377,6 +383,8 @@ unsigned smb2__share_deny(uint32_t share);
 bool smb2__is_delete_pending(struct smb_server *server, const struct smb2_tree *tree, struct inode *inode);
 /* Whose caching grants are not in the way of what is done through OPEN. */
 void smb2__open_grants(const struct smb2_open *open, struct vfs_context *context);
+/* Its name and directory are known: for listings. */
+void smb2__open_name(const struct smb2_open *open);
 /* Gives back share modes and locks, deletes what is to be deleted, takes it from the tables. CONTEXT (may be
  * NULL) gets the ticket. */
 void smb2__open_end(struct smb2_open *open, struct vfs_context *context);

@@ -163,6 +163,9 @@ static uint32_t log_on_first(struct smb2_channel *channel, const struct cred_res
     if (err != ERR_OK)
         return smb2__status(err);
     session->client = session->machine->client;
+    session->machine->dialect = session->dialect;
+    session->machine->peer = session->peer;
+    memcpy(session->machine->user, session->user.name, sizeof session->machine->user);
     session->encrypts = encryption != SMB_ENCRYPT_OFF && session->cipher != SMB2_CIPHER_NONE;
     session->valid = true;
     return STATUS_SUCCESS;

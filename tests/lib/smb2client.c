@@ -61,6 +61,7 @@ struct smb2client *smb2client_open(const char *host, uint16_t port)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found;
+    static uint32_t machines = 1;
     struct smb2client *client;
     char service[16];
     int fd;
@@ -86,6 +87,8 @@ struct smb2client *smb2client_open(const char *host, uint16_t port)
     client->cipher_offer = SMB2_CIPHER_AES128_GCM;
     client->signing_offer = SMB2_SIGNING_AES_CMAC;
     memset(client->guid, 0xc1, sizeof client->guid);
+    memcpy(client->guid, &machines, sizeof machines);
+    machines++;
     client->credits = 1;
     list_init(&client->replies);
     return client;

@@ -92,7 +92,7 @@ struct smb2client {
     uint16_t dialects[SMB2C_DIALECTS_MAX]; /* 0x0311 alone */
     size_t dialect_count;
     uint32_t capabilities;     /* all of the above */
-    uint8_t guid[16];          /* the same for all clients, until set */
+    uint8_t guid[16];          /* another one for each client, until set: it names the machine */
     uint16_t cipher_offer;     /* AES-128-GCM; 0: no encryption context */
     uint16_t signing_offer;    /* AES-CMAC */
     uint64_t previous_session; /* SESSION_SETUP's */

@@ -18,6 +18,7 @@
 #include "nfs/nfs_locking_priv.h"
 #include "nfs/nsm/nsm_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -80,7 +81,20 @@ static void on_gone(struct client *client, void *user)
     }
 }
 
-static const struct client_operations operations = {.gone = on_gone};
+static void describe(const struct client *client, void *user, struct client_description *description)
+{
+    const struct nlm_host *host = user;
+    char text[NET_ADDRESS_TEXT];
+
+    (void)client;
+    description->protocol = "NLM";
+    if (host == NULL)
+        return;
+    snprintf(description->name, sizeof description->name, "%.*s", (int)host->name_length, host->name);
+    snprintf(description->address, sizeof description->address, "%s", nfs__host_text(&host->address, text));
+}
+
+static const struct client_operations operations = {.gone = on_gone, .describe = describe};
 
 static size_t write_key(uint8_t key[KEY_MAX], const struct net_address *address, const char *name,
                         uint32_t length)

@@ -3,6 +3,7 @@
  */
 #include "nfs/v4/nfs4_server.h"
 #include "nfs/v4/nfs4_state.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 struct nfs4_client *nfs4__client_new(void)
@@ -16,7 +17,18 @@ static void client_gone(struct client *client, void *user)
     free(user);
 }
 
-const struct client_operations nfs4__client_operations = {.gone = client_gone};
+static void client_describe_it(const struct client *client, void *user,
+                               struct client_description *description)
+{
+    const struct nfs4_client *own = user;
+
+    description->protocol = client_family(client) == NFS4_FAMILY_0 ? "NFSv4.0" : "NFSv4.1";
+    if (own != NULL)
+        snprintf(description->address, sizeof description->address, "%s", own->address);
+}
+
+const struct client_operations nfs4__client_operations = {.gone = client_gone,
+                                                          .describe = client_describe_it};
 
 void nfs4__principal(const struct nfs4_compound *compound, uint8_t principal[NFS4_PRINCIPAL_SIZE])
 {
@@ -111,4 +123,10 @@ uint32_t nfs4__state_file_get(struct nfs4_compound *compound, const struct nfs4_
     if (state_file_user(*file_r) == NULL)
         state_file_set_user(*file_r, vfs_ref(fh->inode), release_inode);
     return NFS4_OK;
+}
+
+void nfs4__state_file_name(const struct nfs4_compound *compound, struct state_file *file,
+                           struct store_name name)
+{
+    state_file_set_name(file, ino_of(&compound->current), name.bytes, name.length);
 }

@@ -174,7 +174,8 @@ uint32_t nfs4__exchange_id(struct nfs4_compound *compound)
                                .principal_length = sizeof principal,
                                .leased = true,
                                .recoverable = true,
-                               .completes = true};
+                               .completes = true,
+                               .operations = &nfs4__client_operations};
     uint32_t status = check_args(args);
 
     if (status != NFS4_OK)

@@ -334,6 +334,8 @@ static uint32_t open_file_found(struct nfs4_compound *compound, struct nfs4_open
         status = empty_file(compound, open, file);
     if (status == NFS4_OK)
         status = set_state(compound, open, file, &stateid);
+    if (status == NFS4_OK && open->claim == CLAIM_NULL)
+        nfs4__state_file_name(compound, file, open->name);
     state_file_unref(&file);
     if (status != NFS4_OK)
         return status;

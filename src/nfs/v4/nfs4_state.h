@@ -65,6 +65,10 @@ struct state_file *nfs4__state_file_find(const struct nfs4_compound *compound);
 uint32_t nfs4__state_file_get(struct nfs4_compound *compound, const struct nfs4_filehandle *fh,
                               struct state_file **file_r);
 
+/* FILE was opened by NAME in the current directory: for listings. */
+void nfs4__state_file_name(const struct nfs4_compound *compound, struct state_file *file,
+                           struct store_name name);
+
 /* ---- stateids (nfs4_stateid.c) ---- */
 
 enum nfs4_io { NFS4_IO_READ = 1, NFS4_IO_WRITE = 2 };
