@@ -67,6 +67,7 @@ static const struct config_word guest_maps[] = {{"never", false}, {"bad user", t
 
 static const struct config_key global_keys[] = {
     {.name = "state dir", .parse = config__parse_string, GLOBAL(state_dir)},
+    {.name = "control mode", .parse = config__parse_mode, GLOBAL(control_mode)},
     {.name = "listen", .parse = config__parse_listen, GLOBAL(listen)},
     {.name = "nfs port", .parse = config__parse_port, GLOBAL(nfs_port)},
     {.name = "mountd port", .parse = config__parse_port, GLOBAL(mountd_port)},
@@ -430,6 +431,7 @@ static bool set_defaults(struct config *config, const char *path)
     config->log_level = LOG_LEVEL_INFO;
     config->path = strdup(path);
     config->state_dir = strdup("/var/lib/dittofs");
+    config->control_mode = 0600;
     return config->path != NULL && config->state_dir != NULL;
 }
 

@@ -61,6 +61,7 @@ struct config_export {
 struct config {
     char *path; /* of the file */
     char *state_dir;
+    uint32_t control_mode; /* of the control socket: 0600 or 0660 */
     struct config_listen listen;
     bool listen_given; /* false: every address that the host has */
     struct config_port nfs_port, mountd_port, nlm_port, statd_port, smb_port;

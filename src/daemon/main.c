@@ -58,7 +58,7 @@ int main(int argc, char **argv)
     if (options.action == OPTIONS_CHECK_STORE) {
         status = server_check(config);
     } else if (options.action == OPTIONS_USERS) {
-        status = server_users(config, options.word_count, options.words);
+        status = server_users(config, options.word_count, options.words, false);
     } else {
         printf("%s: good, %zu export%s\n", config->path, config->export_count,
                config->export_count == 1 ? "" : "s");

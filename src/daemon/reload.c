@@ -7,6 +7,7 @@
 #include "daemon/reload_priv.h"
 #include "daemon/smb_service_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum err reload_apply_exports(struct vfs *vfs, const struct config *config)
@@ -29,16 +30,15 @@ static void log_difference(void *data, const char *key)
     log_warning("reload: \"%s\" has changed; that takes effect at the next start", key);
 }
 
-void reload_config(const struct config *started, struct vfs *vfs, struct smb_server *smb)
+enum err reload_config(const struct config *started, struct vfs *vfs, struct smb_server *smb, char *reason)
 {
-    char reason[CONFIG_REASON_MAX];
     struct smb_shares *shares = NULL;
     struct config *fresh;
     enum err err = config_load(started->path, &fresh, reason);
 
     if (err != ERR_OK) {
         log_error("reload: %s; nothing is changed", reason);
-        return;
+        return err;
     }
     err = smb_service_shares(fresh, &shares);
     if (err == ERR_OK)
@@ -53,8 +53,10 @@ void reload_config(const struct config *started, struct vfs *vfs, struct smb_ser
         log_info("reload: %s is in effect, %zu export%s", fresh->path, fresh->export_count,
                  fresh->export_count == 1 ? "" : "s");
     } else {
-        log_error("reload: the exports can't be applied: %s; nothing is changed", err_text(err));
+        snprintf(reason, CONFIG_REASON_MAX, "the exports can't be applied: %s", err_text(err));
+        log_error("reload: %s; nothing is changed", reason);
     }
     smb_shares_free(&shares);
     config_free(&fresh);
+    return err;
 }

@@ -7,9 +7,10 @@
 #include "daemon/config_priv.h"
 
 /* Reads the file that the service was STARTED with again and applies exports and log level, all or nothing:
- * when the file is wrong everything stays, and the log says why. Keys that take effect at a start only are
- * named in the log when they differ from STARTED. */
-void reload_config(const struct config *started, struct vfs *vfs, struct smb_server *smb);
+ * when the file is wrong everything stays, the log says why, and so does REASON of CONFIG_REASON_MAX bytes.
+ * Keys that take effect at a start only are named in the log when they differ from STARTED. */
+enum err reload_config(const struct config *started, struct vfs *vfs, struct smb_server *smb,
+                       char *reason) ERR_MUST_CHECK;
 
 /* The exports of CONFIG to VFS. */
 enum err reload_apply_exports(struct vfs *vfs, const struct config *config) ERR_MUST_CHECK;

@@ -12,6 +12,7 @@
  */
 #include "daemon/server_priv.h"
 #include "daemon/background_priv.h"
+#include "daemon/control_priv.h"
 #include "daemon/figures_priv.h"
 #include "daemon/notify_priv.h"
 #include "daemon/reload_priv.h"
@@ -46,6 +47,7 @@ struct server {
     struct state *state;
     struct services services;
     struct smb_service smb;
+    struct control *control;
     char description[256]; /* of the services */
     bool serving;          /* between "ready" and the first signal to stop */
     bool stopping;
@@ -101,15 +103,26 @@ static void on_stop(void *owner, int number)
         loop_stop(server->loop);
 }
 
-static void on_reload(void *owner)
+static enum err reload(void *owner, char *reason)
 {
     struct server *server = owner;
+    enum err err;
 
-    if (!server->serving || server->stopping)
-        return;
+    if (!server->serving || server->stopping) {
+        snprintf(reason, CONFIG_REASON_MAX, "not while starting or stopping");
+        return ERR_BUSY;
+    }
     notify_reloading();
-    reload_config(server->config, server->vfs, server->smb.server);
+    err = reload_config(server->config, server->vfs, server->smb.server, reason);
     notify_ready(server->description);
+    return err;
+}
+
+static void on_reload(void *owner)
+{
+    char reason[CONFIG_REASON_MAX];
+
+    (void)reload(owner, reason); /* the log says why */
 }
 
 static void on_figures(void *owner)
@@ -202,6 +215,23 @@ static enum err open_services(struct server *server)
                          server->config);
 }
 
+static enum err open_control(struct server *server)
+{
+    struct control_subject subject = {
+        .config = server->config,
+        .loop = server->loop,
+        .store = server->store,
+        .vfs = server->vfs,
+        .state = server->state,
+        .services = &server->services,
+        .smb = &server->smb,
+        .reload = reload,
+        .owner = server,
+    };
+
+    return control_open(&subject, server->config->control_mode, NULL, &server->control);
+}
+
 static enum err start(struct server *server)
 {
     enum err err;
@@ -220,6 +250,8 @@ static enum err start(struct server *server)
     if (err == ERR_OK)
         err = smb_service_open(&server->smb, server->loop, server->store, server->vfs, server->state,
                                server->config);
+    if (err == ERR_OK)
+        err = open_control(server);
     return err;
 }
 
@@ -262,6 +294,7 @@ static void stop_store(struct server *server)
 /* Ends whatever was started, however far it came. */
 static void stop(struct server *server)
 {
+    control_close(&server->control);
     if (server->vfs != NULL) {
         stop_services(server);
         vfs_use_state(server->vfs, NULL);

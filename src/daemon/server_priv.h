@@ -13,8 +13,8 @@ int server_run(struct config *config);
  * be examined. */
 int server_check(const struct config *config);
 
-/* `user WORDS`: lists or changes the users kept in the store of CONFIG, which nobody may have open. Exit
- * status 0 done, 1 not, 2 the words are not understood. */
-int server_users(const struct config *config, int count, char **words);
+/* `user WORDS`: lists (as a table or JSON) or changes the users kept in the store of CONFIG, by way of the
+ * daemon that serves it, if there is one. Exit status 0 done, 1 not, 2 the words are not understood. */
+int server_users(const struct config *config, int count, char **words, bool json);
 
 #endif

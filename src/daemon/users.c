@@ -1,8 +1,11 @@
 /*
- * users.c - `dittofsd user`: the local users that SMB clients log on as, while nobody serves the store.
+ * users.c - `dittofsctl user` and `dittofsd user`: the local users that SMB clients log on as.
  *
- * A password comes from the terminal, unseen and twice, or as one line from stdin.
+ * A daemon that serves is asked over its control socket; else the store is opened here. A password comes from
+ * the terminal, unseen and twice, or as one line from stdin; only its hash goes on from here.
  */
+#include "daemon/control_request_priv.h"
+#include "daemon/ctl_priv.h"
 #include "daemon/server_priv.h"
 #include "daemon/smb_service_priv.h"
 #include "dittofs/disk.h"
@@ -23,11 +26,12 @@ struct command {
     const char *name;
     char **rest; /* behind the name */
     int rest_count;
+    bool json;
 };
 
 static int fail(const char *what, enum err err)
 {
-    fprintf(stderr, "dittofsd: %s: %s\n", what, err_text(err));
+    fprintf(stderr, "%s: %s\n", what, err_text(err));
     return EXIT_FAILURE;
 }
 
@@ -62,11 +66,11 @@ static bool read_hash(uint8_t hash[IDENT_NT_HASH_SIZE])
     bool good = read_line("Password: ", password, sizeof password);
 
     if (!good)
-        fprintf(stderr, "dittofsd: no password was given\n");
+        fprintf(stderr, "no password was given\n");
     if (good && isatty(STDIN_FILENO) != 0) {
         good = read_line("Again: ", again, sizeof again) && strcmp(password, again) == 0;
         if (!good)
-            fprintf(stderr, "dittofsd: the two are not the same\n");
+            fprintf(stderr, "the two are not the same\n");
     }
     if (good) {
         enum err err = cred_nt_hash(password, hash);
@@ -90,7 +94,7 @@ static bool parse_id(const char *text, uint32_t *id)
     errno = 0;
     value = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || value >= UINT32_MAX) {
-        fprintf(stderr, "dittofsd: \"%s\" is not a number of a user or group\n", text);
+        fprintf(stderr, "\"%s\" is not a number of a user or group\n", text);
         return false;
     }
     *id = (uint32_t)value;
@@ -151,14 +155,16 @@ static int take_away(struct command *command)
 
 static int list(struct command *command)
 {
+    struct ctl_output output = {.file = stdout, .json = command->json, .view = ctl_view_of("user")};
     const struct ident_user *user;
 
     for (size_t i = 0; (user = ident_user_at(command->identity, i)) != NULL; i++) {
-        printf("%s uid %u gid %u", user->name, user->uid, user->gid);
-        for (uint32_t group = 0; group < user->group_count; group++)
-            printf("%s%u", group == 0 ? " groups " : ",", user->groups[group]);
-        printf("%s\n", user->disabled ? " disabled" : "");
+        json_t *item = control_user_value(user);
+
+        ctl_show(&output, item);
+        json_decref(item);
     }
+    ctl_show_end(&output);
     return EXIT_SUCCESS;
 }
 
@@ -169,12 +175,17 @@ static const struct {
 } commands[] = {
     {"add", true, add}, {"passwd", true, passwd}, {"remove", true, take_away}, {"list", false, list}};
 
+static int usage(void)
+{
+    fprintf(stderr,
+            "usage: user add NAME UID GID [GID]... | user passwd NAME | user remove NAME | user list\n");
+    return USAGE;
+}
+
 static int run(struct command *command, int count, char **words)
 {
-    int status = USAGE;
-
     for (size_t i = 0; count > 0 && i < sizeof commands / sizeof *commands; i++) {
-        int used = commands[i].has_name ? 2 : 1;
+        int used = commands[i].has_name ? 2 : 1, status;
 
         if (strcmp(words[0], commands[i].word) != 0 || count < used || (!commands[i].has_name && count > 1))
             continue;
@@ -182,11 +193,61 @@ static int run(struct command *command, int count, char **words)
         command->rest = words + used;
         command->rest_count = count - used;
         status = commands[i].run(command);
+        return status == USAGE ? usage() : status;
     }
-    if (status == USAGE)
-        fprintf(stderr, "usage: dittofsd [-c FILE] user add NAME UID GID [GID]...\n"
-                        "       dittofsd [-c FILE] user passwd NAME | remove NAME | list\n");
-    return status;
+    return usage();
+}
+
+/* ---- by way of the daemon that serves ---- */
+
+enum { HASH_TEXT = 2 * IDENT_NT_HASH_SIZE + 1, FIRST_GROUP = 4, WORDS_MAX = 6 + IDENT_GROUPS_MAX };
+
+/* The same words with the hash of a password where the daemon wants it: "user add NAME UID GID HASH
+ * [GID]...", "user passwd NAME HASH". False when there is none. */
+static bool add_hash(char **asked, int *count, char hash_text[HASH_TEXT])
+{
+    uint8_t hash[IDENT_NT_HASH_SIZE];
+    int at = strcmp(asked[1], "add") == 0 ? 1 + FIRST_GROUP : 3;
+
+    if (strcmp(asked[1], "add") != 0 && strcmp(asked[1], "passwd") != 0)
+        return true;
+    if (*count < at) /* the daemon says what is missing */
+        return true;
+    if (!read_hash(hash))
+        return false;
+    for (size_t i = 0; i < sizeof hash; i++)
+        snprintf(hash_text + 2 * i, 3, "%02x", hash[i]);
+    OPENSSL_cleanse(hash, sizeof hash);
+    memmove(asked + at + 1, asked + at, (size_t)(*count - at) * sizeof *asked);
+    asked[at] = hash_text;
+    ++*count;
+    return true;
+}
+
+static int ask_daemon(struct ctl *ctl, int count, char **words, bool json)
+{
+    static char user[] = "user";
+    struct ctl_output output = {.file = stdout, .json = json, .view = ctl_view_of(user)};
+    char hash_text[HASH_TEXT], reason[CTL_REASON_MAX];
+    char *asked[WORDS_MAX + 1];
+    int asked_count = count + 1;
+    enum err err;
+
+    if (count < 1 || asked_count >= WORDS_MAX)
+        return usage();
+    asked[0] = user;
+    memcpy(asked + 1, words, (size_t)count * sizeof *words);
+    if (!add_hash(asked, &asked_count, hash_text))
+        return EXIT_FAILURE;
+    err = ctl_ask(ctl, asked, (unsigned)asked_count, ctl_show, &output, reason);
+    OPENSSL_cleanse(hash_text, sizeof hash_text);
+    if (err != ERR_OK) {
+        fprintf(stderr, "%s\n", err == ERR_FAILED ? reason : err_text(err));
+        return EXIT_FAILURE;
+    }
+    if (strcmp(words[0], "list") == 0)
+        ctl_show_end(&output);
+    return EXIT_SUCCESS;
 }
 
 /* ---- the store around them ---- */
@@ -204,9 +265,9 @@ static void on_store_done(void *data, enum err err)
     loop_stop(ending->loop);
 }
 
-static int with_store(struct store *store, struct loop *loop, int count, char **words)
+static int with_store(struct store *store, struct loop *loop, int count, char **words, bool json)
 {
-    struct command command = {.store = store};
+    struct command command = {.store = store, .json = json};
     struct ending ending = {.loop = loop};
     struct ident_storage storage;
     enum err err = smb_service_identity(store, &storage, &command.identity);
@@ -218,7 +279,7 @@ static int with_store(struct store *store, struct loop *loop, int count, char **
     return ending.err == ERR_OK ? status : fail("the store did not end well", ending.err);
 }
 
-int server_users(const struct config *config, int count, char **words)
+static int offline(const struct config *config, int count, char **words, bool json)
 {
     struct loop *loop = NULL;
     struct disk *disk = NULL;
@@ -230,10 +291,22 @@ int server_users(const struct config *config, int count, char **words)
         err = disk_open_folder(config->state_dir, &disk);
     if (err == ERR_OK)
         err = store_open(disk, loop, &config->store, &store);
-    status = err == ERR_OK ? with_store(store, loop, count, words) : fail(config->state_dir, err);
+    status = err == ERR_OK ? with_store(store, loop, count, words, json) : fail(config->state_dir, err);
     store_close(&store);
     disk_destroy(&disk);
     if (loop != NULL)
         loop_close(&loop);
+    return status;
+}
+
+int server_users(const struct config *config, int count, char **words, bool json)
+{
+    struct ctl *ctl;
+    int status;
+
+    if (ctl_open(config->state_dir, &ctl) != ERR_OK)
+        return offline(config, count, words, json);
+    status = ask_daemon(ctl, count, words, json);
+    ctl_close(&ctl);
     return status;
 }

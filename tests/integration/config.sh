@@ -129,7 +129,7 @@ check_store
 score=$(systemd-analyze security --offline=true "$DITTOFS_BUILD/dittofsd.service" | sed -nE 's/.*exposure level.*: ([0-9]+)\.([0-9]).*/\1\2/p')
 at_most "the unit's exposure level, in tenths" "$score" 20
 # The manuals.
-check "manuals" mandoc -T lint -W warning "$top/docs/dittofsd.8" "$top/docs/dittofs.conf.5"
+check "manuals" mandoc -T lint -W warning "$top/docs/dittofsd.8" "$top/docs/dittofs.conf.5" "$top/docs/dittofsctl.8"
 for key in $(sed -nE 's/.*\.name = "([^"]*)".*/\1/p' "$top/src/daemon/config.c" | tr ' ' '_'); do
 	grep -q "${key//_/ }" "$top/docs/dittofs.conf.5" || not_ok "dittofs.conf(5) does not tell of \"${key//_/ }\""
 done
