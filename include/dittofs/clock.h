@@ -17,6 +17,8 @@ struct timestamp clock_wall(void);
 
 /* Monotonic milliseconds: for leases, time-outs and ages. Starts somewhere, never goes back. */
 uint64_t clock_monotonic_ms(void);
+/* The same, up to some milliseconds behind it, and cheaper to ask: for what happens at every request. */
+uint64_t clock_monotonic_coarse_ms(void);
 /* Monotonic nanoseconds: for measuring. */
 uint64_t clock_monotonic_ns(void);
 

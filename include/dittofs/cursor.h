@@ -9,9 +9,11 @@
 #ifndef DITTOFS_CURSOR_H
 #define DITTOFS_CURSOR_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
@@ -30,8 +32,31 @@ bool reader_le16(struct reader *reader, uint16_t *value_r) MUST_CHECK;
 bool reader_le32(struct reader *reader, uint32_t *value_r) MUST_CHECK;
 bool reader_le64(struct reader *reader, uint64_t *value_r) MUST_CHECK;
 bool reader_be16(struct reader *reader, uint16_t *value_r) MUST_CHECK;
-bool reader_be32(struct reader *reader, uint32_t *value_r) MUST_CHECK;
-bool reader_be64(struct reader *reader, uint64_t *value_r) MUST_CHECK;
+/* In line, as XDR is made of them. */
+MUST_CHECK static inline bool reader_be32(struct reader *reader, uint32_t *value_r)
+{
+    uint32_t value;
+
+    if (reader->left < sizeof value)
+        return false;
+    memcpy(&value, reader->at, sizeof value);
+    reader->at += sizeof value;
+    reader->left -= sizeof value;
+    *value_r = be32toh(value);
+    return true;
+}
+MUST_CHECK static inline bool reader_be64(struct reader *reader, uint64_t *value_r)
+{
+    uint64_t value;
+
+    if (reader->left < sizeof value)
+        return false;
+    memcpy(&value, reader->at, sizeof value);
+    reader->at += sizeof value;
+    reader->left -= sizeof value;
+    *value_r = be64toh(value);
+    return true;
+}
 /* LENGTH bytes, referred to in place. */
 bool reader_bytes(struct reader *reader, size_t length, const uint8_t **data_r) MUST_CHECK;
 bool reader_copy(struct reader *reader, void *to, size_t length) MUST_CHECK;
@@ -73,14 +98,35 @@ void writer_le16(struct writer *writer, uint16_t value);
 void writer_le32(struct writer *writer, uint32_t value);
 void writer_le64(struct writer *writer, uint64_t value);
 void writer_be16(struct writer *writer, uint16_t value);
-void writer_be32(struct writer *writer, uint32_t value);
-void writer_be64(struct writer *writer, uint64_t value);
 void writer_bytes(struct writer *writer, const void *data, size_t length);
 void writer_zeros(struct writer *writer, size_t length);
 /* Zeros up to a multiple of ALIGNMENT (a power of two) from the writer's start. */
 void writer_align(struct writer *writer, size_t alignment);
 /* Room for LENGTH bytes, or NULL when it does not fit: the caller fills them at once. */
 uint8_t *writer_reserve(struct writer *writer, size_t length);
+/* In line, as XDR is made of them. */
+static inline void writer_be32(struct writer *writer, uint32_t value)
+{
+    bool fits = !writer->failed && writer->capacity - writer->length >= sizeof value;
+    uint8_t *to = fits ? writer->data + writer->length : writer_reserve(writer, sizeof value);
+
+    value = htobe32(value);
+    if (to != NULL)
+        memcpy(to, &value, sizeof value);
+    if (fits)
+        writer->length += sizeof value;
+}
+static inline void writer_be64(struct writer *writer, uint64_t value)
+{
+    bool fits = !writer->failed && writer->capacity - writer->length >= sizeof value;
+    uint8_t *to = fits ? writer->data + writer->length : writer_reserve(writer, sizeof value);
+
+    value = htobe64(value);
+    if (to != NULL)
+        memcpy(to, &value, sizeof value);
+    if (fits)
+        writer->length += sizeof value;
+}
 /* Makes sure that LENGTH more bytes fit; false (and nothing failed) when they can't. */
 bool writer_has_room(struct writer *writer, size_t length);
 

@@ -36,6 +36,17 @@ uint64_t clock_monotonic_ms(void)
     return clock_monotonic_ns() / 1000000u;
 }
 
+uint64_t clock_monotonic_coarse_ms(void)
+{
+    const struct clock_source *source = atomic_load_explicit(&current_source, memory_order_acquire);
+    struct timespec now;
+
+    if (source != NULL && source->monotonic_ns != NULL)
+        return source->monotonic_ns(source->data) / 1000000u;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000u;
+}
+
 int timestamp_compare(struct timestamp a, struct timestamp b)
 {
     if (a.seconds != b.seconds)

@@ -91,26 +91,6 @@ bool reader_be16(struct reader *reader, uint16_t *value_r)
     return true;
 }
 
-bool reader_be32(struct reader *reader, uint32_t *value_r)
-{
-    const uint8_t *data;
-
-    if (!take(reader, sizeof *value_r, &data))
-        return false;
-    *value_r = (uint32_t)load_be(data, sizeof *value_r);
-    return true;
-}
-
-bool reader_be64(struct reader *reader, uint64_t *value_r)
-{
-    const uint8_t *data;
-
-    if (!take(reader, sizeof *value_r, &data))
-        return false;
-    *value_r = load_be(data, sizeof *value_r);
-    return true;
-}
-
 bool reader_bytes(struct reader *reader, size_t length, const uint8_t **data_r)
 {
     return take(reader, length, data_r);
@@ -290,16 +270,6 @@ void writer_le64(struct writer *writer, uint64_t value)
 }
 
 void writer_be16(struct writer *writer, uint16_t value)
-{
-    write_be(writer, value, sizeof value);
-}
-
-void writer_be32(struct writer *writer, uint32_t value)
-{
-    write_be(writer, value, sizeof value);
-}
-
-void writer_be64(struct writer *writer, uint64_t value)
 {
     write_be(writer, value, sizeof value);
 }

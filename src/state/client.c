@@ -13,6 +13,7 @@
 #include "dittofs/client.h"
 #include "state/state_priv.h"
 
+#include "dittofs/clock.h"
 #include "dittofs/random.h"
 
 #include <stdlib.h>
@@ -262,7 +263,7 @@ static void start_lease(struct client *client)
         client->status = CLIENT_CONFIRMED;
         state->counters.courtesy--;
     }
-    client->renewed_ms = state__now();
+    client->renewed_ms = clock_monotonic_coarse_ms();
     if (client->leased) {
         list_remove(&client->lease_link);
         list_push_back(&state->leases, &client->lease_link);

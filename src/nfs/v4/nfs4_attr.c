@@ -105,8 +105,15 @@ const struct nfs4_bitmap *nfs4_attr_supported(uint32_t minor)
 
 uint32_t nfs4_attr_check_readable(const struct nfs4_bitmap *wanted)
 {
-    for (unsigned attr = 0; attr < FATTR4_COUNT; attr++)
-        if (nfs4_bitmap_has(wanted, attr) && attr_rows[attr].flags == ATTR_SET)
+    static struct nfs4_bitmap set_only;
+    static bool known;
+
+    for (unsigned attr = 0; attr < FATTR4_COUNT && !known; attr++)
+        if (attr_rows[attr].flags == ATTR_SET)
+            nfs4_bitmap_add(&set_only, attr);
+    known = true;
+    for (int word = 0; word < NFS4_BITMAP_WORDS; word++)
+        if (wanted->words[word] & set_only.words[word])
             return NFS4ERR_INVAL;
     return NFS4_OK;
 }

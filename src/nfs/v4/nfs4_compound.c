@@ -199,6 +199,7 @@ static uint32_t check_room(struct nfs4_compound *compound, const struct nfs4_ope
 
 static uint32_t operation_prepare(struct nfs4_compound *compound)
 {
+    static const size_t state_bytes[] = {NFS4_SMALL_STATE, sizeof compound->operation_state};
     const struct nfs4_operation *operation = compound->operation;
     uint32_t status = check_place(compound, compound->opnum, operation);
 
@@ -209,7 +210,7 @@ static uint32_t operation_prepare(struct nfs4_compound *compound)
     status = check_room(compound, operation);
     if (status != NFS4_OK)
         return status;
-    memset(compound->operation_state, 0, sizeof compound->operation_state);
+    memset(compound->operation_state, 0, state_bytes[(operation->flags & NFS4_LARGE_STATE) != 0]);
     if (operation->decode != NULL && !operation->decode(compound))
         return NFS4ERR_BADXDR;
     /* Bytes behind the last operation: they are no part of any argument. */

@@ -18,7 +18,6 @@
 #include "dittofs/nfs.h"
 #include "dittofs/random.h"
 #include "nfs/v4/nfs4_priv.h"
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,10 +300,14 @@ bool nfs4__idmap_wait(struct nfs4_idmap *map, struct nfs4_idmap_waiter *waiter)
 
 void nfs4__idmap_put_number(struct writer *writer, uint32_t id)
 {
-    char text[16];
-    int length = snprintf(text, sizeof text, "%" PRIu32, id);
+    char text[10];
+    size_t at = sizeof text;
 
-    writer_xdr_opaque(writer, text, (size_t)length);
+    do {
+        text[--at] = (char)('0' + id % 10);
+        id /= 10;
+    } while (id > 0);
+    writer_xdr_opaque(writer, text + at, sizeof text - at);
 }
 
 void nfs4__idmap_put(struct writer *writer, struct nfs4_idmap *map, bool is_group, uint32_t id)

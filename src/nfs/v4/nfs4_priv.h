@@ -14,6 +14,7 @@
 #ifndef DITTOFS_NFS4_PRIV_H
 #define DITTOFS_NFS4_PRIV_H
 
+#include "dittofs/log.h"
 #include "dittofs/rpc.h"
 #include "dittofs/vfs.h"
 #include "nfs/nfs_server_priv.h"
@@ -82,6 +83,7 @@ enum nfs4_operation_flags {
     NFS4_PSEUDO = 64,           /* knows what to do at the pseudo root; without it the engine answers there
                                    NFS4ERR_ISDIR (NFS4_FILE), NFS4ERR_ROFS (changes) or NFS4ERR_NOTSUPP */
     NFS4_FILE = 256,            /* is for regular files */
+    NFS4_LARGE_STATE = 1024,    /* its own state has more than NFS4_SMALL_STATE bytes */
     NFS4_SHOWS_OWNERS = 512,    /* may be run again when the names of owners are there */
     NFS4_BITMAP_ON_ERROR = 128, /* the body for its errors is an empty bitmap (SETATTR) */
 };
@@ -152,10 +154,20 @@ struct nfs4_compound {
     struct list link; /* of the server's list of compounds under way */
 };
 
-/* The operation's own state as a struct of TYPE. */
+/* The operation's own state as a struct of TYPE: most are small; a larger one is told by its row
+ * (NFS4_LARGE_STATE), so that the others don't pay for it. */
+enum { NFS4_SMALL_STATE = 256 };
 #define nfs4_args(compound, type)                                                                            \
-    ((void)sizeof(char[sizeof(type) <= sizeof((compound)->operation_state) ? 1 : -1]),                       \
+    ((void)sizeof(char[sizeof(type) <= NFS4_SMALL_STATE ? 1 : -1]),                                          \
      (type *)(void *)(compound)->operation_state)
+#define nfs4_large_args(compound, type)                                                                      \
+    ((void)sizeof(char[sizeof(type) <= sizeof((compound)->operation_state) ? 1 : -1]),                       \
+     (type *)nfs4_large_state(compound))
+static inline void *nfs4_large_state(struct nfs4_compound *compound)
+{
+    invariant(compound->operation->flags & NFS4_LARGE_STATE);
+    return compound->operation_state;
+}
 /* The other way round, for callbacks: the compound whose operation's own state ARGS is. */
 static inline struct nfs4_compound *nfs4_compound_of(void *args)
 {

@@ -4,7 +4,6 @@
 #include "nfs/v4/nfs4_server.h"
 #include "nfs/v4/nfs4_lock_wait.h"
 #include "dittofs/clock.h"
-#include "dittofs/random.h"
 #include "dittofs/state.h"
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +93,6 @@ enum err nfs4__server_open(struct nfs_server *nfs, struct state *state, const st
     server->lease_s = (uint32_t)(state_options(state)->lease_ms / 1000);
     server->read_bytes_most = nfs->limits.read_bytes;
     identity_init(server, options->server_id);
-    random_bytes(&server->digest_key, sizeof server->digest_key);
     hashtable_init(&server->connections);
     hashtable_init(&server->blocked);
     list_init(&server->waiting);

@@ -27,7 +27,6 @@ struct nfs4_server {
     struct timestamp started; /* times of the pseudo root */
     uint32_t lease_s;
     char identity[NFS4_IDENTITY_MAX + 1]; /* 4.1: server owner and scope */
-    struct siphash_key digest_key;        /* of requests, to know retries by */
     struct hashtable connections;         /* that carry sessions (nfs4_session.c) */
     struct hashtable blocked;             /* struct nfs4_blocked (nfs4_lock_wait.c) */
     struct list waiting, reserved;

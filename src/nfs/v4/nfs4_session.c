@@ -115,7 +115,7 @@ bool nfs4__decode_callback_security(struct reader *reader, struct nfs4_session *
 
 bool nfs4__create_session_decode(struct nfs4_compound *compound)
 {
-    struct create_session_args *args = nfs4_args(compound, struct create_session_args);
+    struct create_session_args *args = nfs4_large_args(compound, struct create_session_args);
     struct reader *reader = &compound->arguments;
 
     return reader_be64(reader, &args->clientid) && reader_be32(reader, &args->sequence) &&
@@ -341,7 +341,7 @@ static uint32_t find_client(struct nfs4_compound *compound, uint64_t id, struct 
 
 uint32_t nfs4__create_session(struct nfs4_compound *compound)
 {
-    struct create_session_args *args = nfs4_args(compound, struct create_session_args);
+    struct create_session_args *args = nfs4_large_args(compound, struct create_session_args);
     struct client *client;
     const uint8_t *kept;
     size_t length;
@@ -447,7 +447,7 @@ uint32_t nfs4__bind_conn_to_session(struct nfs4_compound *compound)
 
 bool nfs4__backchannel_ctl_decode(struct nfs4_compound *compound)
 {
-    struct nfs4_session *wanted = nfs4_args(compound, struct nfs4_session);
+    struct nfs4_session *wanted = nfs4_large_args(compound, struct nfs4_session);
 
     return reader_be32(&compound->arguments, &wanted->callback_program) &&
            nfs4__decode_callback_security(&compound->arguments, wanted);
@@ -455,7 +455,7 @@ bool nfs4__backchannel_ctl_decode(struct nfs4_compound *compound)
 
 uint32_t nfs4__backchannel_ctl(struct nfs4_compound *compound)
 {
-    const struct nfs4_session *wanted = nfs4_args(compound, struct nfs4_session);
+    const struct nfs4_session *wanted = nfs4_large_args(compound, struct nfs4_session);
     struct nfs4_session *user = session_user(compound->session->session);
 
     /* An operation before this one has destroyed it. */

@@ -25,6 +25,10 @@ static void system_clocks(void **state)
     after = clock_monotonic_ns();
     assert_true(after >= before);
     assert_true(clock_monotonic_ms() - after / 1000000 < 1000);
+    before = clock_monotonic_coarse_ms();
+    assert_true(before <= clock_monotonic_ms());
+    assert_true(clock_monotonic_coarse_ms() >= before);
+    assert_true(clock_monotonic_ms() - before < 1000);
 }
 
 static void compare(void **state)
@@ -55,6 +59,7 @@ static void simulated(void **state)
     assert_int_equal(clock_monotonic_ms(), start_ms);
     simclock_advance_ms(2500);
     assert_int_equal(clock_monotonic_ms(), start_ms + 2500);
+    assert_int_equal(clock_monotonic_coarse_ms(), start_ms + 2500);
     assert_int_equal(clock_wall().seconds, wall.seconds + 2);
     assert_int_equal(clock_wall().nanoseconds, 500000000);
     simclock_advance_ns(500000001);
