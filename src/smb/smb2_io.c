@@ -92,6 +92,7 @@ uint32_t smb2__read(struct smb2_request *request)
         status = check_lock(request, &args, false);
     if (status != STATUS_SUCCESS)
         return status;
+    smb2__reply_large(request, args.length);
     writer_le16(writer, 17);
     writer_u8(writer, SMB2_HEADER_SIZE + READ_BODY);
     writer_u8(writer, 0);

@@ -28,6 +28,7 @@ enum {
     AT_TREE = 36,
     AT_SESSION = 40
 };
+enum { LARGE_REPLY = 16384, LARGE_REPLY_SLACK = 256 };
 enum { SEVERITY_ERROR = 3, ERROR_BODY_SIZE = 9, FIRST_RELATED = UINT8_MAX };
 
 bool smb2__header_read(struct reader *reader, struct smb2_header *header_r)
@@ -162,12 +163,13 @@ static bool send_encrypted(struct smb2_conn *conn, struct smb2_session *session,
     return err == ERR_OK;
 }
 
-static void send_plain(struct smb2_conn *conn, const struct writer *writer)
+/* BUF is what WRITER writes to, or NULL: then its bytes are copied. */
+static void send_plain(struct smb2_conn *conn, const struct writer *writer, struct buf *buf)
 {
     uint8_t head[SMB2_FRAME_HEAD];
     struct writer frame;
     struct bufpart parts[2] = {{.data = head, .length = sizeof head},
-                               {.data = writer->data, .length = writer->length}};
+                               {.buf = buf, .data = writer->data, .length = writer->length}};
 
     writer_init(&frame, head, sizeof head);
     writer_be32(&frame, (uint32_t)writer->length);
@@ -196,10 +198,30 @@ void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const st
     if (sent && session->encrypts)
         sent = send_encrypted(conn, session, &writer);
     else if (sent)
-        send_plain(conn, &writer);
+        send_plain(conn, &writer, NULL);
     writer_free(&writer);
     if (!sent)
         smb2__conn_close(conn, false);
+}
+
+void smb2__reply_large(struct smb2_request *request, size_t length)
+{
+    struct smb2_message *message = request->message;
+    struct writer *writer = &message->replies;
+    size_t used = writer->length;
+    struct buf *buf;
+
+    if (length < LARGE_REPLY || message->large != NULL || message->next_at < message->length ||
+        writer->failed)
+        return;
+    buf = buf_new(used + length + LARGE_REPLY_SLACK);
+    if (buf == NULL)
+        return; /* the writer's own memory does as well */
+    memcpy(buf->data, writer->data, used);
+    writer_free(writer);
+    writer_init(writer, buf->data, buf->capacity);
+    writer->length = used;
+    message->large = buf;
 }
 
 static void send_replies(struct smb2_message *message, const struct writer *writer)
@@ -210,7 +232,7 @@ static void send_replies(struct smb2_message *message, const struct writer *writ
     if (conn == NULL || conn->net == NULL || conn->closing || writer->length == 0)
         return;
     if (sent && message->encrypted_by == NULL)
-        send_plain(conn, writer);
+        send_plain(conn, writer, writer == &message->replies ? message->large : NULL);
     else if (sent)
         sent = send_encrypted(conn, message->encrypted_by, writer);
     if (!sent)
@@ -565,6 +587,7 @@ static void message_free(struct smb2_message *message)
     clear_request(&message->request);
     smb2__session_unref(&message->encrypted_by);
     writer_free(&message->replies);
+    buf_unref(&message->large);
     list_remove(&message->link);
     if (conn != NULL) {
         conn->message_count--;

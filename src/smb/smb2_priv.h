@@ -439,6 +439,7 @@ struct smb2_message {
     bool encrypted;
     struct smb2_session *encrypted_by; /* a reference */
     struct writer replies;
+    struct buf *large; /* what `replies` writes to when it is not memory of its own */
     size_t last_reply_at;
     bool any_reply, running;
     /* What related requests inherit. */
@@ -501,6 +502,9 @@ static inline struct writer *smb2_reply(struct smb2_request *request)
 {
     return &request->message->replies;
 }
+/* Tells that LENGTH bytes of payload come into the reply. Where it is the message's last one, and large, it
+ * goes to a buffer that is sent without being copied. */
+void smb2__reply_large(struct smb2_request *request, size_t length);
 /* Where the reply is now, counted from its header. */
 static inline size_t smb2_reply_offset(const struct smb2_request *request)
 {
