@@ -155,10 +155,20 @@ static void on_durable(struct store_waiter *waiter, enum err err)
     smb2__request_done(request, err == ERR_OK ? request->final_status : smb2__status(err));
 }
 
+/* What SMB promises to be on disk: what was flushed or is written through. Everything else is so within a
+ * second, and a failure is reported then by what asks for more. */
+static bool must_be_durable(const struct smb2_request *request)
+{
+    return request->header.command == SMB2_FLUSH || request->header.command == SMB2_WRITE ||
+           (request->open != NULL && request->open->write_through);
+}
+
 uint32_t smb2__request_durable(struct smb2_request *request, uint32_t status)
 {
     enum err err;
 
+    if (!must_be_durable(request))
+        return status;
     request->final_status = status;
     request->durable.done = on_durable;
     err = vfs_durable(&request->context, &request->durable);
