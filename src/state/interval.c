@@ -136,10 +136,10 @@ struct query {
     const void *data;
 };
 
+/* NODE does not begin behind what is looked for. */
 static bool is_hit(const struct interval *node, const struct query *query)
 {
-    return node->first <= query->last && query->first <= node->last &&
-           (query->match == NULL || query->match(node, query->data));
+    return query->first <= node->last && (query->match == NULL || query->match(node, query->data));
 }
 
 static struct interval *find(struct interval *node, const struct query *query)
