@@ -25,15 +25,26 @@ enum smb_encryption {
     SMB_ENCRYPT_REQUIRED /* what is not encrypted is refused */
 };
 
+/* An address that clients can reach us at, with what is known of its interface. */
+struct smb_interface {
+    uint32_t index;
+    bool has_queues; /* several queues: worth several connections */
+    uint64_t bits_per_second;
+    struct net_address address;
+};
+
 struct smb_options {
     uint8_t server_guid[16];        /* the same at every start */
     enum smb_encryption encryption; /* of all sessions */
     bool signing_optional;          /* clients that don't insist may leave it */
     bool guests;                    /* users that are not known log on as guests */
     const char *comment;            /* of the server, in listings; NULL: none */
-    uint16_t least_dialect;         /* 0: 0x0202 */
-    uint16_t most_dialect;          /* 0: 0x0311 */
-    uint32_t connections;           /* most at a time; 0: 4096 */
+    /* Fills in at most MOST; returns how many. NULL: clients are told nothing. */
+    size_t (*interfaces)(void *data, struct smb_interface *list, size_t most);
+    void *interfaces_data;
+    uint16_t least_dialect; /* 0: 0x0202 */
+    uint16_t most_dialect;  /* 0: 0x0311 */
+    uint32_t connections;   /* most at a time; 0: 4096 */
 };
 
 /* What the configuration says of a share beyond its export. */

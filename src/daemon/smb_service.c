@@ -2,6 +2,7 @@
  * smb_service.c - SMB on its port: users from the store, listeners on every address.
  */
 #include "daemon/smb_service_priv.h"
+#include "daemon/interfaces_priv.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -81,6 +82,13 @@ static enum err listen_everywhere(struct smb_service *service, const struct conf
     return working == 0 || config->listen_given ? first_failure : ERR_OK;
 }
 
+static size_t list_interfaces(void *data, struct smb_interface *list, size_t most)
+{
+    const struct smb_service *service = data;
+
+    return interfaces_list(service->config->listen_given ? &service->config->listen : NULL, list, most);
+}
+
 enum err smb_service_shares(const struct config *config, struct smb_shares **shares_r)
 {
     struct smb_share_config *configs = calloc(config->export_count + 1, sizeof *configs);
@@ -110,6 +118,10 @@ enum err smb_service_open(struct smb_service *service, struct loop *loop, struct
 {
     struct smb_options options = config->smb;
     enum err err;
+
+    service->config = config;
+    options.interfaces = list_interfaces;
+    options.interfaces_data = service;
 
     if (!config->smb_port.on)
         return ERR_OK;

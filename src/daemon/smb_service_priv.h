@@ -13,7 +13,8 @@ struct smb_service {
     struct ident_storage storage;
     struct identity *identity;
     struct smb_server *server;
-    uint16_t port; /* the real one; 0: off */
+    uint16_t port;               /* the real one; 0: off */
+    const struct config *config; /* of the start */
 };
 
 /* The lists of users and groups kept in STORE. STORAGE must stay good. */

@@ -1,13 +1,11 @@
 /*
- * smb2_ioctl.c - IOCTL (MS-SMB2 2.2.31, 3.3.5.15): the table of FSCTLs, and the one about the connection.
+ * smb2_ioctl.c - IOCTL (MS-SMB2 2.2.31, 3.3.5.15): the table of FSCTLs.
  *
  * What is not in the table answers STATUS_INVALID_DEVICE_REQUEST (3.3.5.15).
  */
 #include "smb/smb2_ioctl.h"
 
-#include <string.h>
-
-enum { FLAG_FSCTL = 1, BODY_FIXED = 48, AT_OUTPUT_COUNT = 36, DIALECTS_MAX = 64, VALIDATE_SIZE = 24 };
+enum { FLAG_FSCTL = 1, BODY_FIXED = 48, AT_OUTPUT_COUNT = 36 };
 enum { FILE_AT = 8 }; /* of the body */
 
 static bool decode(struct smb2_request *request, struct smb2_ioctl *ioctl, uint32_t *flags_r)
@@ -21,67 +19,39 @@ static bool decode(struct smb2_request *request, struct smb2_ioctl *ioctl, uint3
            smb2__request_part(request, length == 0 ? 0 : offset, length, &ioctl->input);
 }
 
-/* What the client says that it sent is what we got (MS-SMB2 3.3.5.15.12). */
-static bool is_as_negotiated(const struct smb2_conn *conn, struct reader input)
-{
-    const uint8_t *guid;
-    uint32_t capabilities;
-    uint16_t mode, count, dialect, best = 0;
-
-    if (!reader_le32(&input, &capabilities) || !reader_bytes(&input, 16, &guid) ||
-        !reader_le16(&input, &mode) || !reader_le16(&input, &count) || count > DIALECTS_MAX)
-        return false;
-    for (unsigned i = 0; i < count; i++) {
-        if (!reader_le16(&input, &dialect))
-            return false;
-        if (dialect >= conn->server->options.least_dialect && dialect <= conn->server->options.most_dialect &&
-            dialect > best && dialect != 0x02ff)
-            best = dialect;
-    }
-    return best == conn->dialect && capabilities == conn->client_capabilities &&
-           mode == conn->client_security_mode && memcmp(guid, conn->client_guid, 16) == 0;
-}
-
-static uint32_t validate(struct smb2_request *request, struct smb2_ioctl *ioctl)
-{
-    struct smb2_conn *conn = request->message->conn;
-    struct writer *writer = smb2_reply(request);
-
-    if (!is_as_negotiated(conn, ioctl->input)) {
-        log_warning("smb: a client's NEGOTIATE was changed on its way");
-        smb2__conn_close(conn, false);
-        return STATUS_ACCESS_DENIED;
-    }
-    if (ioctl->most_output < VALIDATE_SIZE)
-        return STATUS_BUFFER_TOO_SMALL;
-    writer_le32(writer, smb2__capabilities(conn, conn->dialect));
-    writer_bytes(writer, conn->server->options.server_guid, 16);
-    writer_le16(writer, smb2_security_mode(conn->server));
-    writer_le16(writer, conn->dialect);
-    return STATUS_SUCCESS;
-}
-
-/* MS-SMB2 3.3.5.15.2: there is no DFS here. */
-static uint32_t no_dfs(struct smb2_request *request, struct smb2_ioctl *ioctl)
-{
-    (void)request;
-    (void)ioctl;
-    return STATUS_FS_DRIVER_REQUIRED;
-}
-
 enum { ON_FILE = 1, ON_PIPE = 2 };
 
 static const struct fsctl_row {
     uint32_t code;
-    unsigned needs; /* a file id of a disk, of a pipe; 0: whatever it is */
+    unsigned needs; /* a file id of a disk, of a pipe; 0: none */
     uint32_t (*run)(struct smb2_request *request, struct smb2_ioctl *ioctl);
 } fsctls[] = {
-    {FSCTL_VALIDATE_NEGOTIATE_INFO, 0, validate},
-    {FSCTL_DFS_GET_REFERRALS, 0, no_dfs},
-    {FSCTL_DFS_GET_REFERRALS_EX, 0, no_dfs},
+    {FSCTL_VALIDATE_NEGOTIATE_INFO, 0, smb2__fsctl_validate_negotiate},
+    {FSCTL_DFS_GET_REFERRALS, 0, smb2__fsctl_no_dfs},
+    {FSCTL_DFS_GET_REFERRALS_EX, 0, smb2__fsctl_no_dfs},
+    {FSCTL_QUERY_NETWORK_INTERFACE_INFO, 0, smb2__fsctl_interfaces},
     {FSCTL_PIPE_WAIT, 0, smb2__fsctl_pipe_wait},
     {FSCTL_PIPE_PEEK, ON_PIPE, smb2__fsctl_pipe_peek},
     {FSCTL_PIPE_TRANSCEIVE, ON_PIPE, smb2__fsctl_pipe_transceive},
+    {FSCTL_SRV_ENUMERATE_SNAPSHOTS, ON_FILE, smb2__fsctl_snapshots},
+    {FSCTL_SRV_READ_HASH, ON_FILE, smb2__fsctl_read_hash},
+    {FSCTL_SRV_REQUEST_RESUME_KEY, ON_FILE, smb2__fsctl_resume_key},
+    {FSCTL_SRV_COPYCHUNK, ON_FILE, smb2__fsctl_copychunk},
+    {FSCTL_SRV_COPYCHUNK_WRITE, ON_FILE, smb2__fsctl_copychunk_write},
+    {FSCTL_DUPLICATE_EXTENTS_TO_FILE, ON_FILE, smb2__fsctl_duplicate},
+    {FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX, ON_FILE, smb2__fsctl_duplicate_ex},
+    {FSCTL_SET_SPARSE, ON_FILE, smb2__fsctl_set_sparse},
+    {FSCTL_SET_ZERO_DATA, ON_FILE, smb2__fsctl_set_zero_data},
+    {FSCTL_QUERY_ALLOCATED_RANGES, ON_FILE, smb2__fsctl_query_ranges},
+    {FSCTL_QUERY_FILE_REGIONS, ON_FILE, smb2__fsctl_query_regions},
+    {FSCTL_FILE_LEVEL_TRIM, ON_FILE, smb2__fsctl_trim},
+    {FSCTL_GET_COMPRESSION, ON_FILE, smb2__fsctl_get_compression},
+    {FSCTL_SET_COMPRESSION, ON_FILE, smb2__fsctl_set_compression},
+    {FSCTL_GET_INTEGRITY_INFORMATION, ON_FILE, smb2__fsctl_get_integrity},
+    {FSCTL_SET_INTEGRITY_INFORMATION, ON_FILE, smb2__fsctl_set_integrity},
+    {FSCTL_CREATE_OR_GET_OBJECT_ID, ON_FILE, smb2__fsctl_object_id},
+    {FSCTL_GET_OBJECT_ID, ON_FILE, smb2__fsctl_object_id},
+    {FSCTL_IS_PATHNAME_VALID, ON_FILE, smb2__fsctl_pathname_valid},
 };
 
 static const struct fsctl_row *find_row(uint32_t code)
@@ -112,7 +82,7 @@ static void begin_reply(struct smb2_request *request, uint32_t code)
     writer_le64(writer, 0);
 }
 
-static void end_reply(struct smb2_request *request)
+void smb2__ioctl_end(struct smb2_request *request)
 {
     struct writer *writer = smb2_reply(request);
     size_t body_at = request->reply_at + SMB2_HEADER_SIZE;
@@ -124,8 +94,18 @@ static void end_reply(struct smb2_request *request)
 
 void smb2__ioctl_done(struct smb2_request *request, uint32_t status)
 {
-    end_reply(request);
+    smb2__ioctl_end(request);
     smb2__request_done(request, status);
+}
+
+/* MS-SMB2 2.2.31: FSCTLs about the server come with a file id of all ones. */
+static bool has_no_file(const struct smb2_request *request)
+{
+    struct reader reader = request->body;
+    uint64_t persistent, volatile_id;
+
+    return reader_skip(&reader, FILE_AT) && reader_le64(&reader, &persistent) &&
+           reader_le64(&reader, &volatile_id) && persistent == UINT64_MAX && volatile_id == UINT64_MAX;
 }
 
 uint32_t smb2__ioctl(struct smb2_request *request)
@@ -153,9 +133,11 @@ uint32_t smb2__ioctl(struct smb2_request *request)
         if (((row->needs & ON_PIPE) != 0) != request->tree->is_ipc)
             return STATUS_INVALID_DEVICE_REQUEST;
     }
+    if (row->needs == 0 && !has_no_file(request))
+        return STATUS_INVALID_PARAMETER;
     begin_reply(request, ioctl.code);
     status = row->run(request, &ioctl);
     if (status != SMB2_WAIT)
-        end_reply(request);
+        smb2__ioctl_end(request);
     return status;
 }

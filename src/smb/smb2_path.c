@@ -116,7 +116,7 @@ uint32_t smb2__maximal_access(struct vfs_context *context, struct inode *inode, 
 
 uint32_t smb2__attributes(const struct inode_attr *attr)
 {
-    uint32_t attributes = attr->dos_attributes & SMB2_ATTRIBUTE_SETTABLE;
+    uint32_t attributes = attr->dos_attributes & (SMB2_ATTRIBUTE_SETTABLE | SMB2_ATTRIBUTE_SPARSE);
 
     if (attr->type == INODE_DIRECTORY)
         return attributes | SMB2_ATTRIBUTE_DIRECTORY;

@@ -524,6 +524,7 @@ enum {
     SMB2_ATTRIBUTE_READONLY = 0x01,
     SMB2_ATTRIBUTE_DIRECTORY = 0x10,
     SMB2_ATTRIBUTE_NORMAL = 0x80,
+    SMB2_ATTRIBUTE_SPARSE = 0x200,
     SMB2_ATTRIBUTE_SETTABLE = 0x2127, /* read-only, hidden, system, archive, temporary, not indexed */
 };
 /* MS-SMB2 2.2.13.1 */

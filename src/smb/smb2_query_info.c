@@ -204,6 +204,8 @@ static void write_sector_size(struct writer *writer)
 
 enum { FS_VOLUME = 1, FS_SIZE = 3, FS_DEVICE = 4, FS_ATTRIBUTE = 5, FS_FULL_SIZE = 7, FS_SECTOR_SIZE = 11 };
 enum { DEVICE_DISK = 7, DEVICE_MOUNTED = 0x20, FS_CASE_PRESERVED = 2, FS_UNICODE = 4, FS_ACLS = 8 };
+/* What the FSCTLs can do (MS-FSCC 2.5.1). */
+enum { FS_SPARSE = 0x40, FS_OBJECT_IDS = 0x10000, FS_BLOCK_SHARING = 0x08000000 };
 
 static uint32_t query_filesystem(struct smb2_request *request, const struct query_args *args)
 {
@@ -220,7 +222,8 @@ static uint32_t query_filesystem(struct smb2_request *request, const struct quer
         writer_le32(writer, DEVICE_MOUNTED);
         return STATUS_SUCCESS;
     case FS_ATTRIBUTE:
-        writer_le32(writer, FS_CASE_PRESERVED | FS_UNICODE | FS_ACLS);
+        writer_le32(writer,
+                    FS_CASE_PRESERVED | FS_UNICODE | FS_ACLS | FS_SPARSE | FS_OBJECT_IDS | FS_BLOCK_SHARING);
         writer_le32(writer, STORE_NAME_MAX);
         writer_le32(writer, 8);
         return utf16_from_utf8(writer, "NTFS", 4) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;

@@ -62,8 +62,12 @@ static uint32_t set_basic(struct smb2_request *request, struct reader *data)
     if (take_time(written, &set.mtime))
         set.mtime_how = VFS_TIME_SET;
     if (attributes != 0) {
+        struct inode_attr attr;
+
+        vfs_getattr(request->open->inode, &attr);
         set.set |= VFS_SET_DOS_ATTRIBUTES;
-        set.dos_attributes = attributes & SMB2_ATTRIBUTE_SETTABLE;
+        set.dos_attributes =
+            (attributes & SMB2_ATTRIBUTE_SETTABLE) | (attr.dos_attributes & SMB2_ATTRIBUTE_SPARSE);
     }
     if (set.set == 0 && set.atime_how == VFS_TIME_KEEP && set.mtime_how == VFS_TIME_KEEP)
         return STATUS_SUCCESS;
