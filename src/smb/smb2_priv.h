@@ -166,8 +166,8 @@ struct smb2_conn {
     bool closing;
     bool paused;
     /* frames */
-    uint8_t head[SMB2_FRAME_HEAD];
-    size_t head_length;
+    struct buf *input; /* read ahead: from input_at to input_end; NULL: nothing */
+    size_t input_at, input_end;
     struct buf *frame; /* being filled */
     size_t frame_length, frame_filled;
     /* what was negotiated */
@@ -185,7 +185,7 @@ struct smb2_conn {
     uint32_t message_count, async_count;
     size_t message_bytes;
     uint64_t next_async;
-    struct loop_timer idle;
+    struct loop_timer idle, resume;
 };
 
 struct smb2_conn *smb2__conn_of_wire(struct smb_server *server, struct net_conn *net);

@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define ACCESS_DENIED UINT32_C(0xc0000022)
 #define MORE          UINT32_C(0xc0000016)
@@ -445,6 +446,96 @@ static void ids_out_of_order(void **state)
     smb2wire_close(&wire);
 }
 
+/* ---- frames ---- */
+
+/* Requests that come in any pieces, with keep-alives between them. */
+static void pieces(void **state)
+{
+    static const uint8_t keep_alive[4] = {0x85};
+    struct smb2wire *wire = smb2wire_client(world, 0);
+    struct smb2wire_file file = a_file(wire);
+    struct smb2wire_reply reply;
+
+    (void)state;
+    for (size_t piece = 1; piece < 40; piece += piece < 8 ? 1 : 7) {
+        struct writer all;
+
+        writer_init_growing(&all, 1 << 20);
+        for (unsigned i = 0; i < 20; i++) {
+            smb2wire_begin_write(wire, file, i * 1000, "0123456789", 10, 0);
+            assert_true(smb2wire_seal(wire));
+            if (i % 3 == 0)
+                writer_bytes(&all, keep_alive, sizeof keep_alive);
+            writer_bytes(&all, wire->sealed.data, wire->sealed.length);
+        }
+        for (size_t at = 0; at < all.length; at += piece) {
+            assert_true(
+                smb2wire_send_raw(wire, all.data + at, piece < all.length - at ? piece : all.length - at));
+            nfsworld_turn(world->nfs, 1);
+        }
+        writer_free(&all);
+        for (unsigned i = 0; i < 20; i++) {
+            assert_true(smb2wire_receive(wire, &reply));
+            assert_int_equal(reply.status, 0);
+        }
+    }
+    smb2wire_close(&wire);
+}
+
+/* Somebody who asks for much and reads nothing: the server stops reading, too, and goes on where it was. */
+static void replies_not_read(void **state)
+{
+    enum { READS = 3000, SIZE = 16384, TURNS = 20 };
+    static uint8_t data[SIZE];
+    struct smb2wire *wire = smb2wire_client(world, 0);
+    struct smb2wire_file file = a_file(wire);
+    struct smb2wire_reply reply;
+    struct reader got;
+    struct writer all;
+    size_t sent = 0;
+    uint64_t first;
+
+    (void)state;
+    memset(data, 'd', sizeof data);
+    assert_int_equal(smb2wire_write(wire, file, 0, data, sizeof data), 0);
+    wire->asks = UINT16_MAX;
+    assert_int_equal(echo(wire), 0);
+    assert_true(wire->credits > READS);
+    first = wire->next_message;
+    writer_init_growing(&all, 4 << 20);
+    for (unsigned i = 0; i < READS; i++) {
+        smb2wire_begin_read(wire, file, 0, SIZE);
+        assert_true(smb2wire_seal(wire));
+        writer_bytes(&all, wire->sealed.data, wire->sealed.length);
+    }
+    /* As much as goes without a reply being read, and some turns more: what is queued is bounded. */
+    for (unsigned still = 0; sent < all.length && still < TURNS; still++) {
+        ssize_t now = send(wire->fd, all.data + sent, all.length - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (now > 0) {
+            sent += (size_t)now;
+            still = 0;
+        }
+        nfsworld_turn(world->nfs, 4);
+    }
+    assert_true(buf_bytes_in_use() < (size_t)READS * SIZE / 2);
+    for (unsigned i = 0; i < READS; i++) {
+        if (sent < all.length) {
+            ssize_t now = send(wire->fd, all.data + sent, all.length - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+            sent += now > 0 ? (size_t)now : 0;
+        }
+        assert_true(smb2wire_receive(wire, &reply));
+        assert_int_equal(reply.message_id, first + i);
+        assert_true(smb2wire_read_data(&reply, &got));
+        assert_int_equal(got.left, SIZE);
+    }
+    assert_int_equal(sent, all.length);
+    writer_free(&all);
+    assert_int_equal(echo(wire), 0);
+    smb2wire_close(&wire);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +552,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(credits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(charges, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ids_out_of_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pieces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(replies_not_read, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
