@@ -60,7 +60,8 @@ struct inode_attr {
     uint64_t size;   /* bytes; of a symlink the target's length; of a directory a nominal figure */
     uint64_t used;   /* bytes of data and of unwritten (allocated) ranges, before sharing */
     uint64_t change; /* never repeats for this inode, also not across a crash */
-    uint64_t parent; /* of a directory: the directory it is in (the root: itself); else 0 */
+    uint64_t
+        parent; /* of a directory: the directory it is in (the root: itself); of a stream: its file; else 0 */
     struct timestamp atime, mtime, ctime, btime;
 };
 
@@ -147,7 +148,7 @@ enum err inode_symlink_target(struct inode *inode, uint8_t *buffer, size_t *leng
 /* A small opaque value kept with the inode (ACLs): LENGTH 0 takes it away. Changes nothing else. */
 enum err inode_set_blob(struct inode *inode, unsigned kind, const void *data, size_t length) ERR_MUST_CHECK;
 /* Good until the next call for this inode; *DATA_R is NULL when there is none. */
-enum err inode_get_blob(struct inode *inode, unsigned kind, const uint8_t **data_r,
+enum err inode_get_blob(const struct inode *inode, unsigned kind, const uint8_t **data_r,
                         size_t *length_r) ERR_MUST_CHECK;
 
 /* ---- names ---- */
@@ -205,6 +206,24 @@ enum err xattr_remove(struct inode *inode, struct store_name name) ERR_MUST_CHEC
 enum err xattr_list(struct inode *inode, struct store_name after,
                     bool (*each)(void *data, struct store_name name, size_t value_length),
                     void *data) ERR_MUST_CHECK;
+
+/* ---- alternate data streams: names of INODE_STREAM inodes, kept with the file or directory they belong to.
+ * Link counts (1 as long as it has a name), times and `change` are the caller's. ---- */
+
+/* ERR_NOENT. NAME_R (may be NULL) of STORE_NAME_MAX bytes gets the name as stored. */
+enum err stream_lookup(const struct inode *file, struct store_name name, enum store_match match,
+                       uint64_t *ino_r, uint8_t *name_r, size_t *length_r) ERR_MUST_CHECK;
+/* ERR_EXIST when the exact name is there, ERR_LIMIT when FILE has as many streams as it can have. */
+enum err stream_insert(struct inode *file, struct store_name name, const struct inode *stream) ERR_MUST_CHECK;
+/* ERR_NOENT when there is no such stream or it is not INO. */
+enum err stream_remove(struct inode *file, struct store_name name, uint64_t ino) ERR_MUST_CHECK;
+/* Another name, in one step; a stream that has it already loses it. ERR_NOENT. */
+enum err stream_rename(struct inode *file, struct store_name from, struct store_name to) ERR_MUST_CHECK;
+/* Takes all names away. */
+enum err stream_remove_all(struct inode *file) ERR_MUST_CHECK;
+/* Calls EACH for all streams until it returns false; it must not change them. */
+enum err stream_scan(const struct inode *file, bool (*each)(void *data, struct store_name name, uint64_t ino),
+                     void *data) ERR_MUST_CHECK;
 
 /* ---- data ---- */
 

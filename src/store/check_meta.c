@@ -79,6 +79,19 @@ static const struct rule {
      "SELECT ino, 0 FROM inode WHERE ino >= ifnull((SELECT value FROM meta WHERE key = 'ino limit'), 0)"},
 };
 
+/* These ask `stream`, a table of the check's own connection: what the files say of their streams. */
+static const struct rule stream_rules[] = {
+    {"stream %lld of inode %lld is missing, or no stream",
+     "SELECT s.ino, s.file FROM stream s LEFT JOIN inode i ON i.ino = s.ino"
+     " WHERE ifnull(i.type, 0) <> 8 OR i.nlink <> 1"},
+    {"stream %lld has %lld names",
+     "SELECT i.ino, count(s.file) FROM inode i LEFT JOIN stream s ON s.ino = i.ino"
+     " WHERE i.type = 8 AND i.nlink > 0 GROUP BY i.ino HAVING count(s.file) <> 1"},
+    {"inode %lld, which can't have streams, has stream %lld",
+     "SELECT s.file, s.ino FROM stream s JOIN inode i ON i.ino = s.file"
+     " WHERE i.type NOT IN (1, 2) OR i.nlink = 0"},
+};
+
 static enum err failed(struct store_checker *checker, struct sqlite_door *door, int code, const char *what)
 {
     enum err err = sqlite_door_err(door, code);
@@ -128,6 +141,27 @@ static enum err check_integrity(struct store_checker *checker, struct sqlite_doo
     return code == SQLITE_DONE ? ERR_OK : failed(checker, door, code, "database");
 }
 
+struct noting {
+    struct store_checker *checker;
+    uint64_t file;
+};
+
+static bool note_stream(void *data, struct store_name name, uint64_t ino)
+{
+    struct noting *noting = data;
+    sqlite3_stmt *statement = NULL;
+
+    (void)name;
+    if (sqlite3_prepare_v2(noting->checker->db, "INSERT INTO stream(ino, file) VALUES(?, ?)", -1, &statement,
+                           NULL) != SQLITE_OK)
+        return false;
+    sql_bind_u64(statement, 1, ino);
+    sql_bind_u64(statement, 2, noting->file);
+    (void)sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return true;
+}
+
 static void check_inode(struct store_checker *checker, sqlite3_stmt *statement)
 {
     struct inode inode = {.attr.ino = sql_u64(statement, 0)};
@@ -149,6 +183,13 @@ static void check_inode(struct store_checker *checker, sqlite3_stmt *statement)
                        inode.attr.ino, inode.attr.parent, sql_u64(statement, 5));
     if (blobs_length > 0 && !inode_blobs_valid(blobs, (size_t)blobs_length))
         store__finding(checker, "inode %" PRIu64 " has values that can't be decoded", inode.attr.ino);
+    else if (blobs_length > 0) {
+        struct noting noting = {.checker = checker, .file = inode.attr.ino};
+        struct inode copy = {.blobs = (uint8_t *)(uintptr_t)blobs, .blobs_length = (uint32_t)blobs_length};
+
+        if (stream_scan(&copy, note_stream, &noting) != ERR_OK)
+            store__finding(checker, "inode %" PRIu64 " has streams that can't be decoded", inode.attr.ino);
+    }
 }
 
 static void check_entry(struct store_checker *checker, const struct siphash_key *secret,
@@ -214,11 +255,17 @@ static enum err check_metadata(struct store_checker *checker, struct sqlite_door
     for (size_t i = 0; err == ERR_OK && i < sizeof rules / sizeof *rules; i++)
         err = check_rule(checker, door, &rules[i]);
     if (err == ERR_OK)
+        err = sql_execute(door, checker->db, "CREATE TEMP TABLE stream(ino INTEGER, file INTEGER)");
+    if (err == ERR_OK)
         err = check_rows(checker, door,
                          "SELECT i.ino, i.type, i.size, i.attr, i.blobs, p.dir FROM inode i"
                          " LEFT JOIN (SELECT ino, max(dir) AS dir FROM dirent WHERE type = 2 GROUP BY ino) p"
                          " ON p.ino = i.ino",
                          NULL);
+    if (err == ERR_OK)
+        err = sql_execute(door, checker->db, "CREATE INDEX stream_ino ON stream(ino)");
+    for (size_t i = 0; err == ERR_OK && i < sizeof stream_rules / sizeof *stream_rules; i++)
+        err = check_rule(checker, door, &stream_rules[i]);
     if (err == ERR_OK && read_name_key(checker, door, &secret) == ERR_OK)
         err = check_rows(checker, door, "SELECT dir, key, name FROM dirent", &secret);
     return err;

@@ -447,7 +447,7 @@ enum err inode_set_blob(struct inode *inode, unsigned kind, const void *data, si
     return err;
 }
 
-enum err inode_get_blob(struct inode *inode, unsigned kind, const uint8_t **data_r, size_t *length_r)
+enum err inode_get_blob(const struct inode *inode, unsigned kind, const uint8_t **data_r, size_t *length_r)
 {
     const uint8_t *data = NULL;
     uint32_t length = 0;

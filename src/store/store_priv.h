@@ -49,6 +49,10 @@ enum inode_flags {
     INODE_ON_DIRTY = 512,
 };
 
+/* Kinds of blobs that are META's own: above those of inode_set_blob's callers. The highest is the target of a
+ * symbolic link. */
+#define STORE_BLOB_STREAMS (UINT32_MAX - 1)
+
 struct inode {
     struct hashlink hashed; /* in store->inodes */
     struct list link;       /* in store->idle (clean, no references), dirty, or doomed */
