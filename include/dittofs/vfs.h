@@ -15,6 +15,7 @@
 #ifndef DITTOFS_VFS_H
 #define DITTOFS_VFS_H
 
+#include "dittofs/acl.h"
 #include "dittofs/buf.h"
 #include "dittofs/clock.h"
 #include "dittofs/err.h"
@@ -128,6 +129,9 @@ struct vfs_context {
     bool tells_only;            /* breaks are begun and not waited for: what is done when a client has gone */
     struct store_ticket ticket; /* what must be durable before the reply; starts at {0, 0} */
     uint64_t event_source; /* told to listeners, so that a watcher can leave out its own changes; 0: none */
+    /* The rights on the inode itself were asked for, and granted, when the handle was opened through which it
+     * comes now (SMB): the front-end holds the operation against them. Directories are asked all the same. */
+    bool by_handle;
 };
 
 /* Checks host, protocol, security flavour (one enum vfs_security bit) and squashes USER: ERR_ACCES (host or
@@ -192,6 +196,19 @@ enum vfs_access {
 /* The part of WANTED that the user has. Read-only exports and directories' meaning of bits are in it. */
 unsigned vfs_access(struct vfs_context *context, struct inode *inode, unsigned wanted);
 
+/* All that the user may do with INODE, by its list or else its mode, as enum acl_mask bits; with DIR (may be
+ * NULL), the directory it is in, also what that gives: deleting entries, and listing them
+ * (MS-FSA 2.1.5.1.2.1).
+ */
+uint32_t vfs_rights(struct vfs_context *context, struct inode *inode, struct inode *dir);
+
+struct arena;
+/* The access control list: ERR_NOENT when the mode alone counts. It lives as long as ARENA. */
+enum err vfs_acl_get(struct vfs_context *context, struct inode *inode, struct arena *arena,
+                     struct acl *acl_r) ERR_MUST_CHECK;
+/* Sets it; the mode follows. Needs ACL_WRITE_DAC. ERR_INVAL, ERR_LIMIT. */
+enum err vfs_acl_set(struct vfs_context *context, struct inode *inode, const struct acl *acl) ERR_MUST_CHECK;
+
 /* ---- names ---- */
 
 /* NAME is 1..255 bytes without '/' and NUL, not "." or "..": ERR_INVAL (empty), ERR_NAMETOOLONG, ERR_BADNAME
@@ -217,6 +234,7 @@ struct vfs_create {
     uint32_t device_major, device_minor;
     const uint8_t *target; /* symbolic links */
     size_t target_length;
+    const struct acl *acl; /* in place of what is inherited from the directory; NULL: that, and the mode */
 };
 /* *CREATED_R: the file is new, made by this call or, EXCLUSIVE, by the one that it repeats. */
 enum err vfs_create(struct vfs_context *context, struct inode *dir, struct store_name name,
@@ -313,6 +331,39 @@ enum err vfs_xattr_list(struct vfs_context *context, struct inode *inode, struct
                         bool (*each)(void *data, struct store_name name, size_t value_length),
                         void *data) ERR_MUST_CHECK;
 
+/* ---- alternate data streams: named data beside that of a file, or of a directory. Their inodes are of type
+ * INODE_STREAM and take all data calls; attributes, rights and ACL are the file's. ---- */
+
+/* Case-insensitive; NAME_R (STORE_NAME_MAX bytes) gets the stored name. ERR_NOENT. */
+enum err vfs_stream_lookup(struct vfs_context *context, struct inode *file, struct store_name name,
+                           struct inode **stream_r, uint8_t *name_r, size_t *length_r) ERR_MUST_CHECK;
+/* ERR_EXIST; ERR_WRONGTYPE for what has no streams, ERR_LIMIT when there are too many. */
+enum err vfs_stream_create(struct vfs_context *context, struct inode *file, struct store_name name,
+                           struct inode **stream_r) ERR_MUST_CHECK;
+/* NAME is exact. It lives on as long as somebody has it. */
+enum err vfs_stream_remove(struct vfs_context *context, struct inode *file,
+                           struct store_name name) ERR_MUST_CHECK;
+/* Both are exact. What is at TO goes when REPLACE, else ERR_EXIST. */
+enum err vfs_stream_rename(struct vfs_context *context, struct inode *file, struct store_name from,
+                           struct store_name to, bool replace) ERR_MUST_CHECK;
+/* EACH returns false to stop. STREAM is good during the call only. */
+enum err vfs_stream_list(struct vfs_context *context, struct inode *file,
+                         bool (*each)(void *data, struct store_name name, struct inode *stream),
+                         void *data) ERR_MUST_CHECK;
+
+/* ---- reparse points of SMB ---- */
+
+/* One of a kind that means nothing here; ERR_NOENT. Good until the inode's next change. */
+enum err vfs_reparse_get(const struct inode *inode, const uint8_t **data_r, size_t *length_r) ERR_MUST_CHECK;
+/* LENGTH 0 takes it away. Files and directories only. */
+enum err vfs_reparse_set(struct vfs_context *context, struct inode *inode, const void *data,
+                         size_t length) ERR_MUST_CHECK;
+/* INODE, an empty directory or a file without other names, called NAME in DIR, is replaced by something else
+ * with its owner and times: a symbolic link, a special file, an empty file. *INODE_R is that. */
+enum err vfs_replace(struct vfs_context *context, struct inode *dir, struct store_name name,
+                     struct inode *inode, const struct vfs_create *create,
+                     struct inode **inode_r) ERR_MUST_CHECK;
+
 /* ---- durability ---- */
 
 /* Waits for CONTEXT's ticket: ERR_OK when it is durable already (or the export is `sync = no`). ERR_WAIT:
@@ -340,6 +391,7 @@ enum vfs_event_kind {
     VFS_EVENT_ATTRIBUTES = 8, /* inode */
     VFS_EVENT_DATA = 16,      /* inode: written, truncated */
     VFS_EVENT_XATTRS = 32,    /* inode */
+    VFS_EVENT_STREAMS = 64,   /* inode: a stream of it came, went or got another name */
 };
 struct vfs_event {
     enum vfs_event_kind kind;

@@ -6,10 +6,15 @@
  * user 0 passes them all, except that a file needs some execute bit to be executed; in a directory with the
  * sticky bit only the entry's owner, the directory's owner and user 0 remove or replace an entry.
  *
+ * An inode with an access control list (acl.c) is governed by that instead: by the rights that it gives the
+ * user. SMB asks for rights when it opens (vfs_rights) and holds what comes through the handle against them,
+ * so what concerns the inode itself then passes here (`by_handle`). As on Windows, where everybody has the
+ * privilege, it looks up names in directories whose list does not let the user traverse them.
+ *
  * What holds for everybody, user 0 included: an export that is gone is ERR_STALE, a read-only one ERR_ROFS,
  * a store that has failed answers its failure, an inode of another export's tree is ERR_STALE.
  */
-#include "vfs/vfs_priv.h"
+#include "vfs/acl_priv.h"
 
 bool vfs__in_group(const struct vfs_context *context, uint32_t gid)
 {
@@ -31,14 +36,39 @@ static bool is_owner(const struct vfs_context *context, const struct inode_attr 
     return context->is_root || context->user.uid == attr->uid;
 }
 
-/* The PERMIT_ bits that the user has. */
-static unsigned permitted(const struct vfs_context *context, const struct inode_attr *attr)
+/* By the inode's list: false when it has none. */
+static bool list_rights(const struct vfs_context *context, const struct inode *inode, uint32_t *rights_r)
 {
+    struct acl_walk walk;
+
+    if (!vfs__acl_begin(inode, &walk))
+        return false;
+    *rights_r = vfs__acl_rights(context, inode, &walk);
+    return true;
+}
+
+/* Does the inode's list give RIGHT? No, when it has none. */
+static bool list_gives(const struct vfs_context *context, const struct inode *inode, uint32_t right)
+{
+    uint32_t rights;
+
+    return !context->is_root && list_rights(context, inode, &rights) && (rights & right) == right;
+}
+
+/* The PERMIT_ bits that the user has. */
+static unsigned permitted(const struct vfs_context *context, const struct inode *inode)
+{
+    const struct inode_attr *attr = inode_attr(inode);
+    uint32_t rights;
+
     if (context->is_root) {
         if (attr->type == INODE_DIRECTORY || (attr->mode & 0111) != 0)
             return PERMIT_READ | PERMIT_WRITE | PERMIT_EXECUTE;
         return PERMIT_READ | PERMIT_WRITE;
     }
+    if (list_rights(context, inode, &rights))
+        return (rights & ACL_READ_DATA ? PERMIT_READ : 0) | (rights & ACL_WRITE_DATA ? PERMIT_WRITE : 0) |
+               (rights & ACL_EXECUTE ? PERMIT_EXECUTE : 0);
     if (context->user.uid == attr->uid)
         return attr->mode >> 6 & 7;
     if (vfs__in_group(context, attr->gid))
@@ -46,9 +76,9 @@ static unsigned permitted(const struct vfs_context *context, const struct inode_
     return attr->mode & 7;
 }
 
-static enum err require(const struct vfs_context *context, const struct inode_attr *attr, unsigned bits)
+static enum err require(const struct vfs_context *context, const struct inode *inode, unsigned bits)
 {
-    return (permitted(context, attr) & bits) == bits ? ERR_OK : ERR_ACCES;
+    return (permitted(context, inode) & bits) == bits ? ERR_OK : ERR_ACCES;
 }
 
 static enum err usable(const struct vfs_context *context, const struct inode_attr *attr)
@@ -86,20 +116,23 @@ static enum err gate_directory(const struct vfs_context *context, const struct i
         return err;
     if (attr->type != INODE_DIRECTORY)
         return ERR_NOTDIR;
-    return require(context, attr, bits);
+    return require(context, dir, bits);
 }
 
 enum err vfs__gate_search(const struct vfs_context *context, const struct inode *dir)
 {
-    return gate_directory(context, dir, PERMIT_EXECUTE);
+    bool traverses = context->protocol == VFS_SMB && vfs__acl_is_there(dir);
+
+    return gate_directory(context, dir, traverses ? 0 : PERMIT_EXECUTE);
 }
 
 enum err vfs__gate_list(const struct vfs_context *context, const struct inode *dir)
 {
-    return gate_directory(context, dir, PERMIT_READ);
+    return gate_directory(context, dir, context->by_handle ? 0 : PERMIT_READ);
 }
 
-enum err vfs__gate_add(const struct vfs_context *context, const struct inode *dir)
+/* May entries of DIR be changed at all? */
+static enum err gate_entries(const struct vfs_context *context, const struct inode *dir)
 {
     const struct inode_attr *attr = inode_attr(dir);
     enum err err = changeable(context, attr);
@@ -109,16 +142,34 @@ enum err vfs__gate_add(const struct vfs_context *context, const struct inode *di
     if (attr->type != INODE_DIRECTORY)
         return ERR_NOTDIR;
     /* A removed directory that somebody still holds gets no new names. */
-    if (attr->nlink == 0)
-        return ERR_STALE;
-    return require(context, attr, PERMIT_WRITE | PERMIT_EXECUTE);
+    return attr->nlink == 0 ? ERR_STALE : ERR_OK;
 }
 
-enum err vfs__gate_remove(const struct vfs_context *context, const struct inode *dir,
-                          const struct inode *victim)
+enum err vfs__gate_add(const struct vfs_context *context, const struct inode *dir, bool directory)
 {
-    enum err err = vfs__gate_add(context, dir);
+    enum err err = gate_entries(context, dir);
+    uint32_t rights, wanted = directory ? ACL_ADD_SUBDIRECTORY : ACL_ADD_FILE;
 
+    if (err != ERR_OK)
+        return err;
+    if (!context->is_root && list_rights(context, dir, &rights))
+        return (rights & wanted) == wanted ? ERR_OK : ERR_ACCES;
+    return require(context, dir, PERMIT_WRITE | PERMIT_EXECUTE);
+}
+
+/* By the list of the victim, or by list or mode of the directory. */
+static enum err may_remove(const struct vfs_context *context, const struct inode *dir,
+                           const struct inode *victim, bool by_handle)
+{
+    uint32_t rights;
+    enum err err = gate_entries(context, dir);
+
+    if (err != ERR_OK || by_handle || list_gives(context, victim, ACL_DELETE))
+        return err;
+    if (!context->is_root && list_rights(context, dir, &rights))
+        err = rights & ACL_DELETE_CHILD ? ERR_OK : ERR_ACCES;
+    else
+        err = require(context, dir, PERMIT_WRITE | PERMIT_EXECUTE);
     if (err != ERR_OK)
         return err;
     /* POSIX leaves the choice between EPERM and EACCES; RFC 1813 3.3.12 and RFC 8881 18.25 know the latter.
@@ -126,19 +177,29 @@ enum err vfs__gate_remove(const struct vfs_context *context, const struct inode 
     return sticky_denies(context, inode_attr(dir), inode_attr(victim)) ? ERR_ACCES : ERR_OK;
 }
 
+enum err vfs__gate_remove(const struct vfs_context *context, const struct inode *dir,
+                          const struct inode *victim)
+{
+    return may_remove(context, dir, victim, context->by_handle);
+}
+
 enum err vfs__gate_rename(const struct vfs_context *context, const struct inode *from_dir,
                           const struct inode *inode, const struct inode *to_dir, const struct inode *victim)
 {
+    bool directory = inode_attr(inode)->type == INODE_DIRECTORY;
     enum err err = vfs__gate_remove(context, from_dir, inode);
 
-    if (err != ERR_OK)
-        return err;
-    err = victim == NULL ? vfs__gate_add(context, to_dir) : vfs__gate_remove(context, to_dir, victim);
+    if (err == ERR_OK)
+        err = vfs__gate_add(context, to_dir, directory);
+    /* The handle is one of what moves, not of what is in the way. */
+    if (err == ERR_OK && victim != NULL)
+        err = may_remove(context, to_dir, victim, false);
     if (err != ERR_OK)
         return err;
     /* Another parent is a change of the directory itself: of its "..". */
-    if (inode_attr(inode)->type == INODE_DIRECTORY && inode_attr(from_dir)->ino != inode_attr(to_dir)->ino)
-        return require(context, inode_attr(inode), PERMIT_WRITE);
+    if (directory && !context->by_handle && inode_attr(from_dir)->ino != inode_attr(to_dir)->ino &&
+        !list_gives(context, inode, ACL_DELETE))
+        return require(context, inode, PERMIT_WRITE);
     return ERR_OK;
 }
 
@@ -154,23 +215,31 @@ enum err vfs__gate_setattr(const struct vfs_context *context, const struct inode
 {
     const struct inode_attr *attr = inode_attr(inode);
     bool owner = is_owner(context, attr);
+    bool takes = context->by_handle || list_gives(context, inode, ACL_WRITE_OWNER);
+    bool touches = owner || context->by_handle || list_gives(context, inode, ACL_WRITE_ATTRIBUTES);
     bool writes = (set->set & (VFS_SET_SIZE | VFS_SET_DOS_ATTRIBUTES)) != 0 ||
                   set->atime_how == VFS_TIME_NOW || set->mtime_how == VFS_TIME_NOW;
     enum err err = changeable(context, attr);
 
     if (err != ERR_OK)
         return err;
-    if ((set->set & VFS_SET_UID) != 0 && !context->is_root && !(owner && set->uid == attr->uid))
+    /* Who has ACL_WRITE_OWNER can make himself the owner, nobody else (MS-FSA 2.1.5.14.16). */
+    if ((set->set & VFS_SET_UID) != 0 && !context->is_root && !(owner && set->uid == attr->uid) &&
+        !(takes && set->uid == context->user.uid))
         return ERR_PERM;
     if ((set->set & VFS_SET_GID) != 0 && !context->is_root &&
-        !(owner && (set->gid == attr->gid || vfs__in_group(context, set->gid))))
+        !((owner || takes) && (set->gid == attr->gid || vfs__in_group(context, set->gid))))
         return ERR_PERM;
-    if (!owner && ((set->set & (VFS_SET_MODE | VFS_SET_BTIME)) != 0 || set->atime_how == VFS_TIME_SET ||
-                   set->mtime_how == VFS_TIME_SET))
+    if ((set->set & VFS_SET_MODE) != 0 && !owner && !list_gives(context, inode, ACL_WRITE_DAC))
         return ERR_PERM;
-    if (writes && !owner && !writable_handle)
-        return require(context, attr, PERMIT_WRITE);
-    return ERR_OK;
+    if (!touches &&
+        ((set->set & VFS_SET_BTIME) != 0 || set->atime_how == VFS_TIME_SET || set->mtime_how == VFS_TIME_SET))
+        return ERR_PERM;
+    if (!writes || owner || writable_handle)
+        return ERR_OK;
+    if ((set->set & VFS_SET_SIZE) == 0 && touches)
+        return ERR_OK;
+    return require(context, inode, PERMIT_WRITE);
 }
 
 unsigned vfs_access(struct vfs_context *context, struct inode *inode, unsigned wanted)
@@ -181,7 +250,7 @@ unsigned vfs_access(struct vfs_context *context, struct inode *inode, unsigned w
 
     if (usable(context, attr) != ERR_OK)
         return 0;
-    bits = permitted(context, attr);
+    bits = permitted(context, inode);
     if ((bits & PERMIT_READ) != 0)
         granted |= VFS_ACCESS_READ;
     if ((bits & PERMIT_EXECUTE) != 0)
@@ -190,10 +259,57 @@ unsigned vfs_access(struct vfs_context *context, struct inode *inode, unsigned w
         /* Entries are reached by searching: a directory that can't be searched can't be changed. */
         if ((bits & PERMIT_WRITE) != 0 && (!directory || (bits & PERMIT_EXECUTE) != 0))
             granted |= VFS_ACCESS_WRITE | (directory ? VFS_ACCESS_DELETE : 0);
-        if (is_owner(context, attr))
+        if (directory && list_gives(context, inode, ACL_DELETE_CHILD))
+            granted |= VFS_ACCESS_DELETE;
+        if (is_owner(context, attr) || list_gives(context, inode, ACL_WRITE_DAC))
             granted |= VFS_ACCESS_SETATTR;
     }
     return granted & wanted;
+}
+
+/* What a mode says, in the terms of lists. Who can read a file can execute it, where the protocol asks: the
+ * mode bit is one of UNIX programs. */
+static uint32_t mode_rights(const struct vfs_context *context, const struct inode *inode)
+{
+    const struct inode_attr *attr = inode_attr(inode);
+    bool directory = attr->type == INODE_DIRECTORY;
+    unsigned bits = permitted(context, inode);
+    uint32_t rights = ACL_READ_ATTRIBUTES | ACL_READ_CONTROL | ACL_SYNCHRONIZE | ACL_READ_EA;
+
+    if (bits & PERMIT_READ)
+        rights |= ACL_READ_DATA | (directory ? 0 : ACL_EXECUTE);
+    if (bits & PERMIT_WRITE)
+        rights |= ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_WRITE_EA | ACL_WRITE_ATTRIBUTES;
+    if (bits & PERMIT_EXECUTE)
+        rights |= ACL_EXECUTE;
+    if (directory && (bits & PERMIT_WRITE) && (bits & PERMIT_EXECUTE))
+        rights |= ACL_DELETE_CHILD;
+    if (is_owner(context, attr))
+        rights |= ACL_WRITE_ATTRIBUTES | ACL_WRITE_DAC | ACL_WRITE_OWNER;
+    return rights;
+}
+
+uint32_t vfs_rights(struct vfs_context *context, struct inode *inode, struct inode *dir)
+{
+    uint32_t rights, dir_rights;
+
+    if (usable(context, inode_attr(inode)) != ERR_OK)
+        return 0;
+    if (context->is_root)
+        rights = ACL_ALL;
+    else if (!list_rights(context, inode, &rights))
+        rights = mode_rights(context, inode);
+    if (dir != NULL && !context->is_root) {
+        if (!list_rights(context, dir, &dir_rights))
+            dir_rights = mode_rights(context, dir);
+        if (dir_rights & ACL_LIST)
+            rights |= ACL_READ_ATTRIBUTES;
+        if ((dir_rights & ACL_DELETE_CHILD) && !sticky_denies(context, inode_attr(dir), inode_attr(inode)))
+            rights |= ACL_DELETE;
+    }
+    if (context->export->config->read_only)
+        rights &= ~(uint32_t)ACL_ALL_CHANGES;
+    return rights;
 }
 
 /* ---- data ---- */
@@ -211,7 +327,7 @@ enum err vfs__gate_read(const struct vfs_context *context, const struct inode *i
         return err;
     if (right == VFS_IO_OPEN_HANDLE || is_owner(context, attr))
         return ERR_OK;
-    return (permitted(context, attr) & (PERMIT_READ | PERMIT_EXECUTE)) != 0 ? ERR_OK : ERR_ACCES;
+    return (permitted(context, inode) & (PERMIT_READ | PERMIT_EXECUTE)) != 0 ? ERR_OK : ERR_ACCES;
 }
 
 enum err vfs__gate_write(const struct vfs_context *context, const struct inode *inode,
@@ -226,7 +342,7 @@ enum err vfs__gate_write(const struct vfs_context *context, const struct inode *
         return err;
     if (right == VFS_IO_OPEN_HANDLE || is_owner(context, attr))
         return ERR_OK;
-    return require(context, attr, PERMIT_WRITE);
+    return require(context, inode, PERMIT_WRITE);
 }
 
 /* ---- extended attributes ---- */
@@ -245,7 +361,9 @@ enum err vfs__gate_xattr_read(const struct vfs_context *context, const struct in
 
     if (err == ERR_OK)
         err = require_xattr_type(attr);
-    return err != ERR_OK ? err : require(context, attr, PERMIT_READ);
+    if (err != ERR_OK || context->by_handle || list_gives(context, inode, ACL_READ_EA))
+        return err;
+    return require(context, inode, PERMIT_READ);
 }
 
 enum err vfs__gate_xattr_write(const struct vfs_context *context, const struct inode *inode)
@@ -255,12 +373,78 @@ enum err vfs__gate_xattr_write(const struct vfs_context *context, const struct i
 
     if (err == ERR_OK)
         err = require_xattr_type(attr);
-    if (err == ERR_OK)
-        err = require(context, attr, PERMIT_WRITE);
+    if (err != ERR_OK || context->by_handle || list_gives(context, inode, ACL_WRITE_EA))
+        return err;
+    err = require(context, inode, PERMIT_WRITE);
     if (err != ERR_OK)
         return err;
     /* xattr(7): in a sticky directory that all may write, its attributes are the owner's alone. */
     if (attr->type == INODE_DIRECTORY && (attr->mode & MODE_STICKY) != 0 && !is_owner(context, attr))
         return ERR_PERM;
     return ERR_OK;
+}
+
+/* ---- streams ---- */
+
+enum err vfs__gate_stream_read(const struct vfs_context *context, const struct inode *inode)
+{
+    const struct inode_attr *attr = inode_attr(inode);
+    enum err err = usable(context, attr);
+
+    return err == ERR_OK ? require_xattr_type(attr) : err;
+}
+
+enum err vfs__gate_stream_write(const struct vfs_context *context, const struct inode *inode)
+{
+    const struct inode_attr *attr = inode_attr(inode);
+    enum err err = changeable(context, attr);
+
+    if (err == ERR_OK)
+        err = require_xattr_type(attr);
+    if (err == ERR_OK && attr->nlink == 0)
+        err = ERR_STALE; /* a stream would outlive it */
+    if (err != ERR_OK || context->by_handle)
+        return err;
+    return require(context, inode, PERMIT_WRITE);
+}
+
+/* ---- lists ---- */
+
+enum err vfs__gate_acl_read(const struct vfs_context *context, const struct inode *inode)
+{
+    uint32_t rights;
+    enum err err = usable(context, inode_attr(inode));
+
+    if (err != ERR_OK || context->by_handle || context->is_root || !list_rights(context, inode, &rights))
+        return err;
+    return rights & ACL_READ_CONTROL ? ERR_OK : ERR_ACCES;
+}
+
+enum err vfs__gate_acl_write(const struct vfs_context *context, const struct inode *inode)
+{
+    const struct inode_attr *attr = inode_attr(inode);
+    enum err err = changeable(context, attr);
+
+    if (err == ERR_OK && (attr->type == INODE_SYMLINK || attr->type == INODE_STREAM))
+        err = ERR_WRONGTYPE;
+    if (err != ERR_OK || context->by_handle || is_owner(context, attr))
+        return err;
+    return list_gives(context, inode, ACL_WRITE_DAC) ? ERR_OK : ERR_PERM;
+}
+
+/* ---- becoming something else ---- */
+
+enum err vfs__gate_replace(const struct vfs_context *context, const struct inode *dir,
+                           const struct inode *inode, enum inode_type type)
+{
+    const struct inode_attr *attr = inode_attr(inode);
+    enum err err = gate_entries(context, dir);
+
+    if (err == ERR_OK)
+        err = changeable(context, attr);
+    if (err != ERR_OK)
+        return err;
+    if ((type == INODE_BLOCK_DEVICE || type == INODE_CHARACTER_DEVICE) && !context->is_root)
+        return ERR_PERM; /* mknod(2) */
+    return context->by_handle || is_owner(context, attr) ? ERR_OK : ERR_PERM;
 }

@@ -4,7 +4,7 @@
  * vfs_setattr: 1. are the values possible, 2. may the user (the gate), 3. does the guard match, 4. the steps
  * that can fail, undone when one does, 5. the rest in one change of the inode. So a failure changes nothing.
  */
-#include "vfs/vfs_priv.h"
+#include "vfs/acl_priv.h"
 
 #include <string.h>
 
@@ -156,6 +156,9 @@ static void attributes_apply(const struct vfs_context *context, struct inode *in
     attr->atime = vfs__time(set->atime_how, set->atime, attr->atime, now);
     attr->mtime = vfs__time(set->mtime_how, set->mtime, mtime, now);
     attr->ctime = now;
+    /* Another owner is another meaning of what the list gives to owner and group. */
+    if ((set->set & (VFS_SET_UID | VFS_SET_GID)) != 0 && (set->set & VFS_SET_MODE) == 0)
+        attr->mode = (attr->mode & ~(uint32_t)0777) | (vfs__acl_mode(inode) & 0777);
 }
 
 /* An exclusive create's verifier, taken away. */
@@ -191,6 +194,8 @@ static enum err setattr_prepare(struct inode *inode, const struct vfs_setattr *s
 
     if (err == ERR_OK && (set->set & VFS_SET_SIZE) != 0)
         err = store_truncate(inode, set->size);
+    if (err == ERR_OK && (set->set & VFS_SET_MODE) != 0)
+        err = vfs__acl_chmod(inode, set->mode);
     if (err != ERR_OK && dropped.length != 0) {
         enum err undo = inode_set_blob(inode, VFS_BLOB_VERIFIER, dropped.bytes, dropped.length);
 

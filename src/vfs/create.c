@@ -9,7 +9,7 @@
  * directories in it inherit as well. An owner or group in the initial attributes counts where the user could
  * set it afterwards, else it is left aside: clients send their own idea of it, squashed or not.
  */
-#include "vfs/vfs_priv.h"
+#include "vfs/acl_priv.h"
 
 #include <string.h>
 
@@ -151,6 +151,34 @@ static struct inode_attr initial_attr(const struct vfs_context *context, const s
     return attr;
 }
 
+/* The list it starts with, given or inherited. A mode that NFS names is set on top of it (RFC 8881 6.4.3.1);
+ * else the mode follows from it. */
+static enum err acl_make(const struct vfs_context *context, const struct inode *dir,
+                         const struct vfs_create *create, struct inode *inode)
+{
+    bool named = context->protocol != VFS_SMB && (create->set.set & VFS_SET_MODE) != 0;
+    struct arena arena;
+    struct acl acl;
+    enum err err;
+
+    if (create->type == INODE_SYMLINK || (create->acl == NULL && !vfs__acl_is_there(dir)))
+        return ERR_OK;
+    arena_init(&arena, 0);
+    if (create->acl != NULL)
+        err = vfs__acl_write(inode, create->acl);
+    else
+        err = vfs__acl_inherit(dir, inode_attr(inode), &arena, &acl);
+    if (create->acl == NULL && err == ERR_OK)
+        err = vfs__acl_write(inode, &acl);
+    arena_reset(&arena);
+    if (err != ERR_OK)
+        return err == ERR_NOENT ? ERR_OK : err; /* nothing to inherit */
+    if (named)
+        return vfs__acl_chmod(inode, inode_attr(inode)->mode);
+    inode_change(inode)->mode = vfs__acl_mode(inode);
+    return ERR_OK;
+}
+
 /* An inode without a name, with all that it starts with. */
 static enum err inode_make(struct vfs_context *context, struct inode *dir, const struct vfs_create *create,
                            struct timestamp now, struct inode **inode_r)
@@ -163,7 +191,8 @@ static enum err inode_make(struct vfs_context *context, struct inode *dir, const
 
     if (err != ERR_OK)
         return err;
-    if (create->type == INODE_FILE && create->how == VFS_CREATE_EXCLUSIVE)
+    err = acl_make(context, dir, create, inode);
+    if (err == ERR_OK && create->type == INODE_FILE && create->how == VFS_CREATE_EXCLUSIVE)
         err = inode_set_blob(inode, VFS_BLOB_VERIFIER, create->verifier, sizeof create->verifier);
     if (err == ERR_OK && (create->set.set & VFS_SET_SIZE) != 0 && create->set.size != 0) {
         err = store_truncate(inode, create->set.size);
@@ -190,7 +219,7 @@ static enum err create_new(struct vfs_context *context, struct inode *dir, struc
     const struct vfs_claim claim = {.inode = dir, .operation = GRANT_OP_DIRECTORY};
     struct timestamp now = clock_wall();
     struct inode *inode;
-    enum err err = vfs__gate_add(context, dir);
+    enum err err = vfs__gate_add(context, dir, directory);
 
     if (err == ERR_OK)
         err = type_check(context, create);
@@ -275,7 +304,7 @@ enum err vfs_link(struct vfs_context *context, struct inode *inode, struct inode
         return ERR_EXIST;
     }
     if (err == ERR_NOENT)
-        err = vfs__gate_add(context, dir);
+        err = vfs__gate_add(context, dir, false);
     if (err != ERR_OK)
         return err;
     if (attr->nlink == 0)

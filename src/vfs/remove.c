@@ -32,6 +32,8 @@ static enum err remove_inode(struct vfs_context *context, struct inode *dir, str
         err = type_check(inode, what);
     if (err == ERR_OK && directory && !dir_is_empty(inode))
         err = ERR_NOTEMPTY;
+    if (err == ERR_OK && (directory || inode_attr(inode)->nlink == 1))
+        err = vfs__streams_drop(inode);
     if (err == ERR_OK)
         err = vfs__conflict_claims(context, claims, 2);
     if (err == ERR_OK)

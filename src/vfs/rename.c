@@ -167,6 +167,9 @@ static enum err rename_found(struct vfs_context *context, const struct rename *r
     if (rename->victim != NULL && no_replace)
         return ERR_EXIST;
     err = rename_check(context, rename);
+    if (err == ERR_OK && rename->victim != NULL &&
+        (is_directory(rename->victim) || inode_attr(rename->victim)->nlink == 1))
+        err = vfs__streams_drop(rename->victim);
     if (err == ERR_OK)
         err = rename_conflicts(context, rename);
     if (err == ERR_OK)

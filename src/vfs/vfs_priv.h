@@ -25,6 +25,8 @@ enum { PERMIT_READ = 4, PERMIT_WRITE = 2, PERMIT_EXECUTE = 1 };
 enum vfs_blob {
     VFS_BLOB_ROOT_MADE = 1, /* of an export's root: its mode and owner were set as configured */
     VFS_BLOB_VERIFIER = 2,  /* of a file: the verifier of its exclusive create, until its times are set */
+    VFS_BLOB_ACL = 3,       /* its access control list (acl.c); none: its mode counts */
+    VFS_BLOB_REPARSE = 4,   /* of a file or directory: a reparse point of a kind that means nothing here */
 };
 
 /* An export lives until vfs_close, so that a request that waits never has a dangling one; one that the
@@ -79,8 +81,9 @@ bool vfs__in_group(const struct vfs_context *context, uint32_t gid);
 enum err vfs__gate_search(const struct vfs_context *context, const struct inode *dir) ERR_MUST_CHECK;
 /* Listing DIR. */
 enum err vfs__gate_list(const struct vfs_context *context, const struct inode *dir) ERR_MUST_CHECK;
-/* A new name in DIR. */
-enum err vfs__gate_add(const struct vfs_context *context, const struct inode *dir) ERR_MUST_CHECK;
+/* A new name in DIR, of a directory or of something else. */
+enum err vfs__gate_add(const struct vfs_context *context, const struct inode *dir,
+                       bool directory) ERR_MUST_CHECK;
 /* VICTIM's name in DIR goes. */
 enum err vfs__gate_remove(const struct vfs_context *context, const struct inode *dir,
                           const struct inode *victim) ERR_MUST_CHECK;
@@ -95,6 +98,14 @@ enum err vfs__gate_read(const struct vfs_context *context, const struct inode *i
                         enum vfs_io_right right) ERR_MUST_CHECK;
 enum err vfs__gate_write(const struct vfs_context *context, const struct inode *inode,
                          enum vfs_io_right right) ERR_MUST_CHECK;
+/* Names of INODE's alternate data streams. */
+enum err vfs__gate_stream_read(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
+enum err vfs__gate_stream_write(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
+/* INODE, a handle's or its owner's, becomes something of TYPE under its name in DIR. */
+enum err vfs__gate_replace(const struct vfs_context *context, const struct inode *dir,
+                           const struct inode *inode, enum inode_type type) ERR_MUST_CHECK;
+enum err vfs__gate_acl_read(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
+enum err vfs__gate_acl_write(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
 enum err vfs__gate_readlink(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
 enum err vfs__gate_xattr_read(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
 enum err vfs__gate_xattr_write(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
@@ -128,6 +139,11 @@ enum err vfs__find(struct inode *dir, struct store_name name, struct inode **ino
 void vfs__dir_changed(struct inode *dir, int links, struct timestamp now);
 /* The context's reply waits for all metadata changed so far. */
 void vfs__ticket_metadata(struct vfs_context *context);
+
+/* ---- stream.c ---- */
+
+/* INODE lost its last name: so do its streams. */
+enum err vfs__streams_drop(struct inode *inode) ERR_MUST_CHECK;
 
 /* ---- event.c ---- */
 
