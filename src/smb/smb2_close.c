@@ -14,7 +14,7 @@ uint32_t smb2__close(struct smb2_request *request)
 
     if (!reader_skip(&request->body, 2) || !reader_le16(&request->body, &flags))
         return STATUS_INVALID_PARAMETER;
-    vfs_getattr(request->open->inode, &attr);
+    smb2__open_attr(request->open, &attr);
     status = smb2__request_context(request);
     smb2__open_end(request->open, status == STATUS_SUCCESS ? &request->context : NULL);
     writer_le16(writer, 60);

@@ -143,6 +143,8 @@ uint32_t smb2__request_context(struct smb2_request *request)
     if (status != STATUS_SUCCESS)
         return status;
     request->context.grant_waiter = &request->grants;
+    /* What concerns the open's own file is held against the access that it was granted. */
+    request->context.by_handle = request->open != NULL;
     if (request->open != NULL)
         smb2__open_grants(request->open, &request->context);
     return STATUS_SUCCESS;

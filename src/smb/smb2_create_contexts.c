@@ -49,7 +49,7 @@ static void write_disk_id(const struct smb2_create *create, struct writer *write
 {
     struct inode_attr attr;
 
-    vfs_getattr(create->request->open->inode, &attr);
+    smb2__open_attr(create->request->open, &attr);
     writer_le64(writer, attr.ino);
     writer_le64(writer, create->request->tree->export_id);
     writer_zeros(writer, 16);
@@ -64,8 +64,16 @@ static uint32_t read_timewarp(struct smb2_create *create, struct reader data)
 
 static uint32_t read_ea(struct smb2_create *create, struct reader data)
 {
-    (void)data;
     create->has_ea = true;
+    create->ea = data;
+    return STATUS_SUCCESS;
+}
+
+/* MS-SMB2 2.2.13.2.2 */
+static uint32_t read_security(struct smb2_create *create, struct reader data)
+{
+    create->has_security = true;
+    create->security = data;
     return STATUS_SUCCESS;
 }
 
@@ -95,6 +103,7 @@ static const struct smb2_create_context_row rows[] = {
      .is_answered = answers_disk_id,
      .write = write_disk_id},
     {.tag = "TWrp", .tag_length = 4, .read = read_timewarp},
+    {.tag = "SecD", .tag_length = 4, .read = read_security},
     {.tag = "ExtA", .tag_length = 4, .read = read_ea},
     {.tag = "DHnC", .tag_length = 4, .read = read_reconnect},
     {.tag = "DH2C", .tag_length = 4, .read = read_reconnect},

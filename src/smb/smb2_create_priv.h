@@ -22,18 +22,45 @@ struct smb2_lease_wish {
     uint16_t granted_epoch;
 };
 
+enum smb2_disposition {
+    SMB2_FILE_SUPERSEDE,    /* there: replaced; else made */
+    SMB2_FILE_OPEN,         /* there: opened; else failed */
+    SMB2_FILE_CREATE,       /* there: failed; else made */
+    SMB2_FILE_OPEN_IF,      /* there: opened; else made */
+    SMB2_FILE_OVERWRITE,    /* there: truncated; else failed */
+    SMB2_FILE_OVERWRITE_IF, /* there: truncated; else made */
+    SMB2_DISPOSITIONS
+};
+
+/* MS-SMB2 2.2.13: CreateOptions */
+enum {
+    SMB2_OPTION_DIRECTORY = 0x1,
+    SMB2_OPTION_WRITE_THROUGH = 0x2,
+    SMB2_OPTION_NON_DIRECTORY = 0x40,
+    SMB2_OPTION_COMPLETE_IF_OPLOCKED = 0x100,
+    SMB2_OPTION_DELETE_ON_CLOSE = 0x1000,
+    SMB2_OPTION_REQUIRING_OPLOCK = 0x10000,
+    SMB2_OPTION_OPEN_REPARSE_POINT = 0x200000,
+    SMB2_OPTIONS_REFUSED = 0x102080,
+    SMB2_OPTIONS = 0xffffff,
+    SMB2_MAXIMUM_ALLOWED = 0x02000000,
+};
+
 struct smb2_create {
     struct smb2_request *request;
     /* the arguments; access with generic rights mapped */
     uint8_t oplock; /* enum smb2_oplock_level */
-    uint32_t access, attributes, share, disposition, options;
+    uint32_t impersonation, access, attributes, share, disposition, options;
     struct reader name, contexts;
     /* of contexts */
     bool wants_maximal, wants_disk_id, has_timewarp, has_ea, has_reconnect;
+    bool has_security;
+    struct reader ea, security;
     struct smb2_lease_wish lease;
     /* on the way */
     struct smb2_place place;
-    struct inode *inode; /* a reference, until the open has it */
+    struct inode *file;  /* of the path; a reference */
+    struct inode *inode; /* it, or its stream that is opened; a reference, until the open has it */
     uint32_t maximal;
     uint32_t action;
     bool does_not_wait; /* FILE_COMPLETE_IF_OPLOCKED: breaks were begun, and it goes on beside them */
@@ -63,5 +90,8 @@ uint32_t smb2__lease_check(const struct smb2_create *create, struct inode *inode
 void smb2__lease_grant(struct smb2_create *create, struct smb2_open *open);
 bool smb2__lease_is_answered(const struct smb2_create *create);
 void smb2__lease_write(const struct smb2_create *create, struct writer *writer);
+
+/* smb2_create_file.c: opens what the path, walked, leads to, or makes it. */
+uint32_t smb2__create_open(struct smb2_create *create, struct smb2_open **open_r);
 
 #endif

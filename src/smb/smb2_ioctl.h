@@ -42,6 +42,14 @@ struct smb2_ioctl {
 #define FSCTL_SET_COMPRESSION              UINT32_C(0x0009C040)
 #define FSCTL_QUERY_FILE_REGIONS           UINT32_C(0x00090284)
 #define FSCTL_IS_PATHNAME_VALID            UINT32_C(0x0009002C)
+#define FSCTL_SET_REPARSE_POINT            UINT32_C(0x000900A4)
+#define FSCTL_GET_REPARSE_POINT            UINT32_C(0x000900A8)
+#define FSCTL_DELETE_REPARSE_POINT         UINT32_C(0x000900AC)
+
+/* smb2_reparse.c */
+uint32_t smb2__fsctl_get_reparse(struct smb2_request *request, struct smb2_ioctl *ioctl);
+uint32_t smb2__fsctl_set_reparse(struct smb2_request *request, struct smb2_ioctl *ioctl);
+uint32_t smb2__fsctl_delete_reparse(struct smb2_request *request, struct smb2_ioctl *ioctl);
 
 /* smb2_pipe.c */
 uint32_t smb2__fsctl_pipe_transceive(struct smb2_request *request, struct smb2_ioctl *ioctl);

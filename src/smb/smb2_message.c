@@ -87,13 +87,51 @@ static void write_header(struct smb2_request *request)
     writer_zeros(writer, SMB2_SIGNATURE_SIZE);
 }
 
-/* MS-SMB2 2.2.2, without the contexts that only symbolic links and small buffers have. */
+/* MS-SMB2 2.2.2 */
 static void write_error(struct writer *writer)
 {
     writer_le16(writer, ERROR_BODY_SIZE);
     writer_le16(writer, 0);
     writer_le32(writer, 0);
     writer_u8(writer, 0);
+}
+
+enum { ERROR_HEADER_SIZE = 8, AT_ERROR_COUNT = SMB2_HEADER_SIZE + 2, AT_ERROR_BYTES = SMB2_HEADER_SIZE + 4 };
+
+/* What lies behind a failure: with 3.1.1 in an error context (MS-SMB2 2.2.2.1). */
+static void write_error_data(struct smb2_request *request)
+{
+    struct writer *writer = &request->message->replies;
+    const struct bufpart *data = &request->error_data;
+    bool context = request->message->conn != NULL && request->message->conn->dialect >= 0x0311;
+    size_t at = request->reply_at + SMB2_HEADER_SIZE + ERROR_HEADER_SIZE;
+
+    write_error(writer);
+    if (data->length == 0 || writer->failed)
+        return;
+    writer_truncate(writer, at);
+    if (context) {
+        writer_le32(writer, (uint32_t)data->length);
+        writer_le32(writer, 0); /* SMB2_ERROR_ID_DEFAULT */
+    }
+    writer_bytes(writer, data->data, data->length);
+    if (writer->failed)
+        return;
+    writer->data[request->reply_at + AT_ERROR_COUNT] = context;
+    writer_patch_le32(writer, request->reply_at + AT_ERROR_BYTES, (uint32_t)(writer->length - at));
+}
+
+void smb2__request_error_data(struct smb2_request *request, const void *data, size_t length)
+{
+    struct buf *buf = buf_new(length);
+
+    buf_unref(&request->error_data.buf);
+    request->error_data = (struct bufpart){.buf = buf, .length = 0};
+    if (buf == NULL)
+        return;
+    memcpy(buf->data, data, length);
+    request->error_data.data = buf->data;
+    request->error_data.length = length;
 }
 
 static bool has_body(uint32_t status)
@@ -294,7 +332,7 @@ static void finish_reply(struct smb2_request *request, uint32_t status)
 
     if (!has_body(status) && !request->keeps_body) {
         writer_truncate(writer, request->reply_at + SMB2_HEADER_SIZE);
-        write_error(writer);
+        write_error_data(request);
     }
     if (writer->failed) {
         /* What did not fit, or found no memory. */
@@ -526,6 +564,7 @@ static void clear_request(struct smb2_request *request)
     buf_unref(&request->payload);
     free(request->scratch);
     request->scratch = NULL;
+    buf_unref(&request->error_data.buf);
 }
 
 static void cancel_grant_wait(struct smb2_request *request)

@@ -1,14 +1,10 @@
 /*
- * smb2_open.c - opens: share modes and locks through state, and deletion when the last one goes.
+ * smb2_open.c - opens: share modes and locks through state. What their end means for names: smb2_delete.c.
  *
  * Every open is an owner of its own in state, so that its share mode and its ranges stand against those of
  * all others, also of the same user (MS-FSA 2.1.5.1.2.2).
- *
- * Deletion (MS-FSA 2.1.5.5): an open made with FILE_DELETE_ON_CLOSE marks the file when it is closed; a
- * disposition marks it at once. The mark is on one of the opens of the file and goes on to another when that
- * one is closed; the last one takes the name away.
  */
-#include "smb/smb2_priv.h"
+#include "smb/smb2_file_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,46 +28,6 @@ unsigned smb2__share_deny(uint32_t share)
 {
     return (share & SHARE_READ ? 0 : OPEN_READ) | (share & SHARE_WRITE ? 0 : OPEN_WRITE) |
            (share & SHARE_DELETE ? 0 : OPEN_DELETE);
-}
-
-/* The open of ours behind one of state's, or NULL. */
-static struct smb2_open *of_smb(const struct open *open)
-{
-    const struct client *client = owner_client(open_owner(open));
-
-    return client != NULL && client_family(client) == SMB2_FAMILY ? open_user(open) : NULL;
-}
-
-static struct smb2_open *other_open(const struct smb2_open *self, const struct state_file *file)
-{
-    for (struct open *at = open_next_of_file(file, NULL); at != NULL; at = open_next_of_file(file, at)) {
-        struct smb2_open *other = of_smb(at);
-
-        if (other != NULL && other != self)
-            return other;
-    }
-    return NULL;
-}
-
-static bool is_going(const struct state_file *file)
-{
-    for (struct open *at = open_next_of_file(file, NULL); at != NULL; at = open_next_of_file(file, at)) {
-        const struct smb2_open *other = of_smb(at);
-
-        if (other != NULL && other->delete_pending)
-            return true;
-    }
-    return false;
-}
-
-bool smb2__is_delete_pending(struct smb_server *server, const struct smb2_tree *tree, struct inode *inode)
-{
-    const struct state_file *file;
-    struct inode_attr attr;
-
-    vfs_getattr(inode, &attr);
-    file = state_file_find(server->state, tree->export_id, attr.ino);
-    return file != NULL && is_going(file);
 }
 
 void smb2__open_grants(const struct smb2_open *open, struct vfs_context *context)
@@ -99,6 +55,15 @@ static void release_inode(void *user)
     vfs_unref(&inode);
 }
 
+/* A file goes with its streams: who has one of them open may be against it. */
+static bool streams_deny_deletion(const struct smb_server *server, const struct inode *file)
+{
+    for (struct smb2_open *at = NULL; (at = smb2__file_next(server, file, at)) != NULL;)
+        if (at->base != NULL && at->share != NULL && (open_deny(at->share) & OPEN_DELETE))
+            return true;
+    return false;
+}
+
 static enum err register_open(struct smb_server *server, struct smb2_open *open, uint32_t share)
 {
     unsigned access = smb2__share_access(open->access);
@@ -112,8 +77,10 @@ static enum err register_open(struct smb_server *server, struct smb2_open *open,
         return err;
     if (state_file_user(open->file) == NULL)
         state_file_set_user(open->file, vfs_ref(open->inode), release_inode);
-    if (is_going(open->file))
+    if (smb2__file_is_going(server, smb2_open_file(open), open->inode))
         return ERR_DELETE_PENDING;
+    if ((access & OPEN_DELETE) && open->base == NULL && streams_deny_deletion(server, open->inode))
+        return ERR_SHARE_DENIED;
     err = owner_get(open->machine->client, OWNER_KIND, &open->persistent_id, sizeof open->persistent_id,
                     &open->owner);
     /* Who only looks at attributes denies nothing. */
@@ -161,6 +128,7 @@ uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, const
     open->machine = session->machine;
     open->machine->references++;
     open->inode = wish->inode;
+    open->base = wish->base != NULL ? vfs_ref(wish->base) : NULL;
     open->access = wish->access;
     vfs_getattr(wish->inode, &attr);
     open->is_directory = attr.type == INODE_DIRECTORY;
@@ -169,6 +137,12 @@ uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, const
     list_init(&open->lease_link);
     err = register_open(server, open, wish->share);
     if (err == ERR_OK && !hashtable_insert(&server->opens, &open->by_id, hash_u64(open->persistent_id))) {
+        open_close(open->share);
+        open->share = NULL;
+        err = ERR_NOMEM;
+    }
+    if (err == ERR_OK && !smb2__file_add(server, open)) {
+        hashtable_remove(&server->opens, &open->by_id);
         open_close(open->share);
         open->share = NULL;
         err = ERR_NOMEM;
@@ -183,6 +157,45 @@ uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, const
     session->open_count++;
     *open_r = open;
     return STATUS_SUCCESS;
+}
+
+uint32_t smb2__open_move(struct smb_server *server, struct smb2_open *open, struct inode *inode)
+{
+    unsigned access = open->share != NULL ? open_access(open->share) : 0;
+    unsigned deny = open->share != NULL ? open_deny(open->share) : 0;
+    struct open_spec spec = {.owner = open->owner,
+                             .access = access,
+                             .deny = deny,
+                             .grant_key = open->grant_key,
+                             .grant_key_length = open->grant_key_length,
+                             .gone = on_share_gone,
+                             .user = open};
+    struct inode_attr attr;
+    struct open *share;
+    enum err err;
+
+    vfs_getattr(inode, &attr);
+    err = state_file_get(server->state, open->tree->export_id, attr.ino, &spec.file);
+    if (err == ERR_OK) {
+        if (state_file_user(spec.file) == NULL)
+            state_file_set_user(spec.file, vfs_ref(inode), release_inode);
+        err = open_add(&spec, &share);
+    }
+    if (err != ERR_OK) {
+        state_file_unref(&spec.file);
+        vfs_unref(&inode);
+        return smb2__status(err);
+    }
+    if (open->share != NULL)
+        open_close(open->share);
+    open->share = share;
+    state_file_unref(&open->file);
+    open->file = spec.file;
+    smb2__file_remove(server, open);
+    vfs_unref(&open->inode);
+    open->inode = inode;
+    open->is_directory = attr.type == INODE_DIRECTORY;
+    return smb2__file_add(server, open) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
 }
 
 struct smb2_open *smb2__open_by_id(const struct smb_server *server, uint64_t persistent)
@@ -221,50 +234,11 @@ void smb2__open_unref(struct smb2_open **open)
     state_file_unref(&gone->file);
     vfs_unref(&gone->inode);
     vfs_unref(&gone->dir);
+    vfs_unref(&gone->base);
+    free(gone->dir_path);
     smb2__tree_unref(&gone->tree);
     smb2__client_unref(&gone->machine);
     free(gone);
-}
-
-/* Takes the name away, if it is still that of the file. */
-static void delete_name(struct smb2_open *open, struct vfs_context *context)
-{
-    struct store_name name = {.bytes = open->name, .length = open->name_length};
-    struct inode_attr mine, there;
-    struct inode *inode;
-    enum err err;
-
-    if (open->dir == NULL || vfs_lookup(context, open->dir, name, &inode) != ERR_OK)
-        return;
-    vfs_getattr(open->inode, &mine);
-    vfs_getattr(inode, &there);
-    vfs_unref(&inode);
-    if (mine.ino != there.ino)
-        return;
-    err = vfs_remove(context, open->dir, name,
-                     open->is_directory ? VFS_REMOVE_DIRECTORY : VFS_REMOVE_NOT_DIRECTORY);
-    if (err != ERR_OK)
-        log_debug("smb: deleting on close failed: %s", err_text(err));
-}
-
-static void finish_delete(struct smb2_open *open, struct vfs_context *context)
-{
-    struct smb2_open *other = other_open(open, open->file);
-    struct vfs_context own;
-
-    if (other != NULL) {
-        other->delete_pending = true;
-        return;
-    }
-    if (context == NULL) {
-        if (smb2__tree_context(open->server, open->tree, owner_id(open->owner), &own) != STATUS_SUCCESS)
-            return;
-        smb2__open_grants(open, &own);
-        context = &own;
-    }
-    /* The last handle is closed, and nobody is left to try again. */
-    context->tells_only = true;
-    delete_name(open, context);
 }
 
 void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
@@ -284,8 +258,8 @@ void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
     if (open->share != NULL)
         open_close(open->share);
     open->share = NULL;
-    if (open->delete_pending || open->delete_on_close)
-        finish_delete(open, context);
+    smb2__file_remove(open->server, open);
+    smb2__file_settle(open->server, open, context);
     open->session = NULL;
     smb2__open_unref(&reference);
 }

@@ -6,7 +6,9 @@
 #include "smb/smb2_priv.h"
 #include "smb/smb2_time.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 bool smb2__name_is_usable(struct store_name name)
 {
@@ -17,41 +19,129 @@ bool smb2__name_is_usable(struct store_name name)
     return name.length > 0 && name.length <= STORE_NAME_MAX;
 }
 
-/* A part of the path that must be a directory. */
-static uint32_t step_down(struct vfs_context *context, struct inode **dir, struct store_name part)
+void smb2__place_free(struct smb2_place *place)
+{
+    vfs_unref(&place->dir);
+    vfs_unref(&place->link);
+    free(place->dir_path);
+    place->dir_path = NULL;
+}
+
+struct path_walk {
+    struct vfs_context *context;
+    struct smb2_place *place;
+    struct inode *dir;     /* with a reference */
+    struct writer visited; /* the names of the directories on the way, as stored */
+};
+
+static uint32_t stop_at_link(struct path_walk *walk, struct inode *link, const uint8_t *rest, size_t length)
+{
+    uint8_t unparsed[2 * SMB2_PATH_MAX];
+    struct writer writer;
+
+    writer_init(&writer, unparsed, sizeof unparsed);
+    if (!utf16_from_utf8(&writer, rest, length) || writer.failed)
+        return STATUS_OBJECT_NAME_INVALID;
+    walk->place->link = vfs_ref(link);
+    walk->place->unparsed = writer.length;
+    return STATUS_STOPPED_ON_SYMLINK;
+}
+
+/* A part of the path that must be a directory; REST is what lies behind it, with its separator. */
+static uint32_t step_down(struct path_walk *walk, struct store_name part, const uint8_t *rest, size_t length)
 {
     uint8_t stored[STORE_NAME_MAX];
     struct inode_attr attr;
     struct inode *next;
-    size_t length;
-    enum err err = vfs_lookup_folded(context, *dir, part, &next, stored, &length);
+    uint32_t status = STATUS_SUCCESS;
+    size_t stored_length;
+    enum err err = vfs_lookup_folded(walk->context, walk->dir, part, &next, stored, &stored_length);
 
     if (err == ERR_NOENT || err == ERR_NOTDIR)
         return STATUS_OBJECT_PATH_NOT_FOUND;
     if (err != ERR_OK)
         return smb2__status(err);
-    vfs_unref(dir);
-    *dir = next;
     vfs_getattr(next, &attr);
-    return attr.type == INODE_DIRECTORY ? STATUS_SUCCESS : STATUS_OBJECT_PATH_NOT_FOUND;
+    if (attr.type == INODE_SYMLINK)
+        status = stop_at_link(walk, next, rest, length);
+    else if (attr.type != INODE_DIRECTORY)
+        status = STATUS_OBJECT_PATH_NOT_FOUND;
+    if (status != STATUS_SUCCESS) {
+        vfs_unref(&next);
+        return status;
+    }
+    vfs_unref(&walk->dir);
+    walk->dir = next;
+    if (walk->visited.length > 0)
+        writer_u8(&walk->visited, '\\');
+    writer_bytes(&walk->visited, stored, stored_length);
+    return STATUS_SUCCESS;
 }
 
-static uint32_t walk(struct vfs_context *context, struct inode **dir, const uint8_t *text, size_t length,
-                     struct smb2_place *place)
+static bool is_type(struct store_name type, const char *text)
+{
+    return type.length == strlen(text) && strncasecmp((const char *)type.bytes, text, type.length) == 0;
+}
+
+/* MS-FSCC 2.1.5: what is behind the first colon. */
+static uint32_t take_stream(struct smb2_place *place, const uint8_t *text, size_t length)
+{
+    const uint8_t *colon = memchr(text, ':', length);
+    struct store_name name = {.bytes = text, .length = colon == NULL ? length : (size_t)(colon - text)};
+    struct store_name type = {.bytes = colon, .length = 0};
+
+    if (colon != NULL) {
+        type.bytes++;
+        type.length = length - name.length - 1;
+    }
+    if (name.length > STORE_NAME_MAX || (colon == NULL && name.length == 0))
+        return STATUS_OBJECT_NAME_INVALID;
+    if (memchr(name.bytes, '/', name.length) != NULL || memchr(name.bytes, 0, name.length) != NULL)
+        return STATUS_OBJECT_NAME_INVALID;
+    if (colon != NULL && is_type(type, "$INDEX_ALLOCATION") && (name.length == 0 || is_type(name, "$I30"))) {
+        place->is_index = true;
+        return STATUS_SUCCESS;
+    }
+    if (colon != NULL && !is_type(type, "$DATA"))
+        return STATUS_OBJECT_NAME_INVALID;
+    place->is_data = true;
+    memcpy(place->stream, name.bytes, name.length);
+    place->stream_length = name.length;
+    return STATUS_SUCCESS;
+}
+
+static uint32_t take_last(struct smb2_place *place, struct store_name part)
+{
+    const uint8_t *colon = memchr(part.bytes, ':', part.length);
+    uint32_t status = STATUS_SUCCESS;
+
+    if (colon != NULL) {
+        size_t before = (size_t)(colon - part.bytes);
+
+        status = take_stream(place, colon + 1, part.length - before - 1);
+        part.length = before;
+    }
+    if (status != STATUS_SUCCESS)
+        return status;
+    if (!smb2__name_is_usable(part))
+        return STATUS_OBJECT_NAME_INVALID;
+    memcpy(place->name, part.bytes, part.length);
+    place->length = part.length;
+    return STATUS_SUCCESS;
+}
+
+static uint32_t walk_parts(struct path_walk *walk, const uint8_t *text, size_t length)
 {
     for (;;) {
         const uint8_t *end = memchr(text, '\\', length);
         struct store_name part = {.bytes = text, .length = end == NULL ? length : (size_t)(end - text)};
         uint32_t status;
 
+        if (end == NULL)
+            return take_last(walk->place, part);
         if (!smb2__name_is_usable(part))
             return STATUS_OBJECT_NAME_INVALID;
-        if (end == NULL) {
-            memcpy(place->name, part.bytes, part.length);
-            place->length = part.length;
-            return STATUS_SUCCESS;
-        }
-        status = step_down(context, dir, part);
+        status = step_down(walk, part, end, length - part.length);
         if (status != STATUS_SUCCESS)
             return status;
         text = end + 1;
@@ -59,12 +149,18 @@ static uint32_t walk(struct vfs_context *context, struct inode **dir, const uint
     }
 }
 
+/* ":stream" of the root itself. */
+static bool is_of_root(const uint8_t *text, size_t length)
+{
+    return length > 0 && text[0] == ':' && memchr(text, '\\', length) == NULL;
+}
+
 uint32_t smb2__path_walk(struct vfs_context *context, const void *path, size_t length,
                          struct smb2_place *place_r)
 {
     uint8_t text[SMB2_PATH_MAX];
+    struct path_walk walk = {.context = context, .place = place_r};
     struct writer writer;
-    struct inode *dir = NULL;
     uint32_t status;
     enum err err;
 
@@ -77,60 +173,64 @@ uint32_t smb2__path_walk(struct vfs_context *context, const void *path, size_t l
     /* MS-SMB2 3.3.5.9: a path is relative to the share. */
     if (text[0] == '\\')
         return STATUS_INVALID_PARAMETER;
+    if (is_of_root(text, writer.length))
+        return take_stream(place_r, text + 1, writer.length - 1);
     /* Clients close the name of a directory with a separator at times. */
     if (text[writer.length - 1] == '\\')
         writer.length--;
-    err = vfs_root(context, &dir);
+    err = vfs_root(context, &walk.dir);
     if (err != ERR_OK)
         return smb2__status(err);
-    status = walk(context, &dir, text, writer.length, place_r);
+    writer_init_growing(&walk.visited, 2 * SMB2_PATH_MAX);
+    status = walk_parts(&walk, text, writer.length);
+    writer_u8(&walk.visited, 0);
+    if (status == STATUS_SUCCESS) {
+        place_r->dir_path = walk.visited.failed ? NULL : strdup((const char *)walk.visited.data);
+        if (place_r->dir_path == NULL)
+            status = STATUS_INSUFFICIENT_RESOURCES;
+    }
+    writer_free(&walk.visited);
     if (status == STATUS_SUCCESS)
-        place_r->dir = dir;
+        place_r->dir = walk.dir;
     else
-        vfs_unref(&dir);
+        vfs_unref(&walk.dir);
     return status;
 }
 
-uint32_t smb2__maximal_access(struct vfs_context *context, struct inode *inode, struct inode *dir)
+void smb2__open_attr(const struct smb2_open *open, struct inode_attr *attr_r)
 {
-    unsigned all =
-        VFS_ACCESS_READ | VFS_ACCESS_WRITE | VFS_ACCESS_EXECUTE | VFS_ACCESS_DELETE | VFS_ACCESS_SETATTR;
-    unsigned have = vfs_access(context, inode, all);
-    uint32_t access = SMB2_ACCESS_READ_ATTRIBUTES | SMB2_ACCESS_READ_CONTROL | SMB2_ACCESS_SYNCHRONIZE |
-                      SMB2_ACCESS_READ_EA;
+    struct inode_attr stream;
 
-    if (have & VFS_ACCESS_READ)
-        access |= SMB2_ACCESS_READ_DATA;
-    if (have & VFS_ACCESS_WRITE)
-        access |= SMB2_ACCESS_ANY_WRITE | SMB2_ACCESS_WRITE_EA | SMB2_ACCESS_WRITE_ATTRIBUTES;
-    if (have & VFS_ACCESS_EXECUTE)
-        access |= SMB2_ACCESS_EXECUTE;
-    if (have & VFS_ACCESS_DELETE)
-        access |= SMB2_ACCESS_DELETE_CHILD;
-    if (have & VFS_ACCESS_SETATTR)
-        access |= SMB2_ACCESS_WRITE_ATTRIBUTES | SMB2_ACCESS_WRITE_DAC | SMB2_ACCESS_WRITE_OWNER;
-    if (dir != NULL && (vfs_access(context, dir, VFS_ACCESS_DELETE) & VFS_ACCESS_DELETE))
-        access |= SMB2_ACCESS_DELETE;
-    return access;
+    vfs_getattr(smb2_open_file(open), attr_r);
+    if (open->base == NULL)
+        return;
+    vfs_getattr(open->inode, &stream);
+    attr_r->type = INODE_STREAM;
+    attr_r->size = stream.size;
+    attr_r->used = stream.used;
 }
 
 uint32_t smb2__attributes(const struct inode_attr *attr)
 {
-    uint32_t attributes = attr->dos_attributes & (SMB2_ATTRIBUTE_SETTABLE | SMB2_ATTRIBUTE_SPARSE);
+    const uint32_t stored = SMB2_ATTRIBUTE_SETTABLE | SMB2_ATTRIBUTE_SPARSE | SMB2_ATTRIBUTE_REPARSE_POINT;
+    uint32_t attributes = attr->dos_attributes & stored;
 
     if (attr->type == INODE_DIRECTORY)
         return attributes | SMB2_ATTRIBUTE_DIRECTORY;
+    /* A symbolic link that was made as one to a directory says so. */
+    if (attr->type != INODE_FILE && attr->type != INODE_STREAM)
+        attributes |= SMB2_ATTRIBUTE_REPARSE_POINT | (attr->dos_attributes & SMB2_ATTRIBUTE_DIRECTORY);
     return attributes != 0 ? attributes : SMB2_ATTRIBUTE_NORMAL;
 }
 
 uint64_t smb2__allocation(const struct inode_attr *attr)
 {
-    return attr->type == INODE_FILE ? (attr->used + 4095) & ~UINT64_C(4095) : 0;
+    return attr->type == INODE_FILE || attr->type == INODE_STREAM ? (attr->used + 4095) & ~UINT64_C(4095) : 0;
 }
 
 uint64_t smb2__end_of_file(const struct inode_attr *attr)
 {
-    return attr->type == INODE_DIRECTORY ? 0 : attr->size;
+    return attr->type == INODE_FILE || attr->type == INODE_STREAM ? attr->size : 0;
 }
 
 void smb2__write_times(struct writer *writer, const struct inode_attr *attr)

@@ -140,6 +140,8 @@ struct smb_server {
     struct hashtable clients;  /* by ClientGuid */
     struct siphash_key hash_key;
     struct hashtable leases; /* by machine and key */
+    struct hashtable files;  /* of opens, by the file that they are of */
+    struct vfs_listener renames;
     uint64_t next_session, next_file;
     uint32_t message_count; /* in flight, of all connections */
     struct smb_shares *shares;
@@ -301,9 +303,19 @@ struct smb2_open {
     uint8_t name[STORE_NAME_MAX];
     size_t name_length;
     bool is_directory;
-    uint32_t access;      /* granted, MS-SMB2 2.2.13.1 */
+    uint32_t access; /* granted, MS-SMB2 2.2.13.1 */
+    /* Of a stream: the file or directory it belongs to (a reference), and its name; else NULL. */
+    struct inode *base;
+    uint8_t stream[STORE_NAME_MAX];
+    size_t stream_length;
+    struct hashlink by_file; /* in server->files */
+    bool is_indexed;
+    char *dir_path;       /* of DIR from the share's root when it was opened, without a separator around it */
+    unsigned kept_times;  /* enum smb2_kept: what happens through this open leaves these alone */
     bool delete_on_close; /* closing it begins the deletion */
-    bool delete_pending;  /* the file goes when its last open does */
+    bool delete_pending;  /* the file (the stream) goes when its last open does */
+    bool delete_posix;    /* its name goes when this open does */
+    bool base_pending;    /* of a stream: so does the file, whose last own open has gone already */
     bool write_through;
     uint32_t mode; /* of the create options, for FileModeInformation */
     struct state_file *file;
@@ -327,6 +339,7 @@ struct smb2_open {
     uint64_t cookie;
     unsigned listed; /* "." and ".." so far */
     bool listing_ended, listing_found;
+    unsigned ea_next; /* of the list of extended attributes */
     uint8_t pattern[STORE_NAME_MAX * 3];
     size_t pattern_length;
     struct smb2_pipe *pipe; /* on IPC$, where there is no inode (smb2_pipe.c) */
@@ -368,6 +381,7 @@ uint32_t smb2__tree_context(struct smb_server *server, const struct smb2_tree *t
                             struct vfs_context *context_r);
 struct smb2_open_wish {
     struct inode *inode;
+    struct inode *base; /* the file that INODE is a stream of; else NULL */
     uint32_t access, share;
     const uint8_t *lease_key;  /* SMB2_LEASE_KEY bytes; NULL: none */
     const uint8_t *parent_key; /* the same, of the lease on its directory */
@@ -379,8 +393,6 @@ uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, const
 /* The bits of enum open_share for an access mask and for what a share mode does not share. */
 unsigned smb2__share_access(uint32_t access);
 unsigned smb2__share_deny(uint32_t share);
-/* INODE of TREE's share goes when its last open does. */
-bool smb2__is_delete_pending(struct smb_server *server, const struct smb2_tree *tree, struct inode *inode);
 /* Whose caching grants are not in the way of what is done through OPEN. */
 void smb2__open_grants(const struct smb2_open *open, struct vfs_context *context);
 /* Its name and directory are known: for listings. */
@@ -423,8 +435,9 @@ struct smb2_request {
     unsigned grant_tries;
     struct loop_timer timer;
     struct buf *payload;
-    struct list waiting_link; /* of those that wait for the same thing */
-    void *scratch;            /* of a command that goes on later; freed with the request */
+    struct list waiting_link;  /* of those that wait for the same thing */
+    void *scratch;             /* of a command that goes on later; freed with the request */
+    struct bufpart error_data; /* of an error reply (MS-SMB2 2.2.2), or nothing */
 };
 
 struct smb2_message {
@@ -515,16 +528,25 @@ bool smb2__request_part(const struct smb2_request *request, uint32_t offset, uin
                         struct reader *part_r) MUST_CHECK;
 /* Fills in context for the user and share: STATUS_SUCCESS or why not. */
 uint32_t smb2__request_context(struct smb2_request *request);
+/* The bytes behind a failure; a failure to keep them leaves them out. */
+void smb2__request_error_data(struct smb2_request *request, const void *data, size_t length);
 /* Waits until what CONTEXT did is durable and ends the request with STATUS. */
 uint32_t smb2__request_durable(struct smb2_request *request, uint32_t status);
 uint32_t smb2__status(enum err err);
 
 /* MS-FSCC 2.6 */
+enum smb2_kept { SMB2_KEEP_ACCESS = 1, SMB2_KEEP_WRITE = 2, SMB2_KEEP_CHANGE = 4 };
+
 enum {
     SMB2_ATTRIBUTE_READONLY = 0x01,
+    SMB2_ATTRIBUTE_HIDDEN = 0x02,
+    SMB2_ATTRIBUTE_SYSTEM = 0x04,
+    SMB2_ATTRIBUTE_ARCHIVE = 0x20,
     SMB2_ATTRIBUTE_DIRECTORY = 0x10,
     SMB2_ATTRIBUTE_NORMAL = 0x80,
+    SMB2_ATTRIBUTE_TEMPORARY = 0x100,
     SMB2_ATTRIBUTE_SPARSE = 0x200,
+    SMB2_ATTRIBUTE_REPARSE_POINT = 0x400,
     SMB2_ATTRIBUTE_SETTABLE = 0x2127, /* read-only, hidden, system, archive, temporary, not indexed */
 };
 /* MS-SMB2 2.2.13.1 */
@@ -551,13 +573,29 @@ struct smb2_place {
     struct inode *dir;
     uint8_t name[STORE_NAME_MAX];
     size_t length;
+    /* MS-FSCC 2.1.5: of "name:stream:$DATA" the stream; 0: the file itself */
+    uint8_t stream[STORE_NAME_MAX];
+    size_t stream_length;
+    bool is_data;   /* it was called "name::$DATA" or by a stream: no directory as such */
+    bool is_index;  /* it was called "name::$INDEX_ALLOCATION": a directory */
+    char *dir_path; /* of DIR, as stored; malloc */
+    struct inode
+        *link; /* STATUS_STOPPED_ON_SYMLINK: the link, with a reference, and how many bytes of the path */
+    size_t unparsed; /* lie behind it */
 };
-/* Walks PATH (UTF-16LE, separated by backslashes) down to its last part, without regard to case. */
+void smb2__place_free(struct smb2_place *place);
+/* Walks PATH (UTF-16LE, separated by backslashes) down to its last part, without regard to case. On failure
+ * only LINK has to be looked at, and smb2__place_free called, too. */
 uint32_t smb2__path_walk(struct vfs_context *context, const void *path, size_t length,
                          struct smb2_place *place_r);
-/* What the user may do with INODE in DIR (NULL: the root). */
-uint32_t smb2__maximal_access(struct vfs_context *context, struct inode *inode, struct inode *dir);
 uint32_t smb2__attributes(const struct inode_attr *attr);
+/* What is said of an open: of a stream its size, and its file's attributes. */
+void smb2__open_attr(const struct smb2_open *open, struct inode_attr *attr_r);
+/* The file, also of an open of one of its streams. */
+static inline struct inode *smb2_open_file(const struct smb2_open *open)
+{
+    return open->base != NULL ? open->base : open->inode;
+}
 uint64_t smb2__allocation(const struct inode_attr *attr);
 uint64_t smb2__end_of_file(const struct inode_attr *attr);
 /* Creation, access, write and change time. */

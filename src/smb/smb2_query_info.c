@@ -1,20 +1,21 @@
 /*
- * smb2_query_info.c - QUERY_INFO (MS-SMB2 2.2.37, 3.3.5.20; MS-FSCC 2.4, 2.5): of files, of the file system,
- * and owner, group and DACL as the mode has them.
+ * smb2_query_info.c - QUERY_INFO (MS-SMB2 2.2.37, 3.3.5.20; MS-FSCC 2.4, 2.5): of files, of the file system.
+ * Security descriptors are smb2_security.c's, extended attributes smb2_ea.c's. There are no quotas.
  */
-#include "smb/smb2_priv.h"
+#include "smb/smb2_file_priv.h"
 #include "smb/smb2_time.h"
-#include "dittofs/security_descriptor.h"
 
 #include <string.h>
 
-enum { OF_FILE = 1, OF_FILESYSTEM = 2, OF_SECURITY = 3, BODY_FIXED = 8 };
-enum { SECURITY_OWNER = 1, SECURITY_GROUP = 2, SECURITY_DACL = 4 };
+enum { OF_FILE = 1, OF_FILESYSTEM = 2, OF_SECURITY = 3, OF_QUOTA = 4, BODY_FIXED = 8 };
+enum { FLAG_RESTART = 1, FLAG_SINGLE = 2 };
 enum { SECTOR_SIZE = 512, SECTORS = 8, UNIT_SIZE = SECTOR_SIZE * SECTORS };
 
 struct query_args {
     uint8_t type, class;
-    uint32_t room, additional;
+    uint32_t room, input_length, additional, flags;
+    uint16_t input_offset;
+    struct reader input;
 };
 
 static bool decode(struct smb2_request *request, struct query_args *args)
@@ -22,96 +23,186 @@ static bool decode(struct smb2_request *request, struct query_args *args)
     struct reader *reader = &request->body;
 
     return reader_skip(reader, 2) && reader_u8(reader, &args->type) && reader_u8(reader, &args->class) &&
-           reader_le32(reader, &args->room) && reader_skip(reader, 8) &&
-           reader_le32(reader, &args->additional);
+           reader_le32(reader, &args->room) && reader_le16(reader, &args->input_offset) &&
+           reader_skip(reader, 2) && reader_le32(reader, &args->input_length) &&
+           reader_le32(reader, &args->additional) && reader_le32(reader, &args->flags) &&
+           smb2__request_part(request, args->input_length == 0 ? 0 : args->input_offset, args->input_length,
+                              &args->input);
 }
 
 /* ---- of a file ---- */
 
 struct subject {
+    struct smb2_request *request;
     struct writer *writer;
     struct smb2_open *open;
     struct inode_attr attr;
 };
 
-static void write_basic(const struct subject *subject)
+static void write_basic(struct subject *subject)
 {
     smb2__write_times(subject->writer, &subject->attr);
     writer_le32(subject->writer, smb2__attributes(&subject->attr));
     writer_le32(subject->writer, 0);
 }
 
-static void write_standard(const struct subject *subject)
+/* A file that is going has one link less (MS-FSA 2.1.5.12.27). */
+static uint32_t links(const struct subject *subject, bool going)
 {
+    uint32_t count = subject->attr.type == INODE_DIRECTORY ? 1 : subject->attr.nlink;
+
+    return going && count > 0 ? count - 1 : count;
+}
+
+static void write_standard(struct subject *subject)
+{
+    const struct smb2_open *open = subject->open;
+    bool going = smb2__file_is_going(subject->request->message->server, smb2_open_file(open), open->inode);
+
     writer_le64(subject->writer, smb2__allocation(&subject->attr));
     writer_le64(subject->writer, smb2__end_of_file(&subject->attr));
-    writer_le32(subject->writer, subject->open->is_directory ? 1 : subject->attr.nlink);
-    writer_u8(subject->writer, subject->open->delete_pending);
-    writer_u8(subject->writer, subject->open->is_directory);
+    writer_le32(subject->writer, links(subject, going));
+    writer_u8(subject->writer, going);
+    writer_u8(subject->writer, open->is_directory);
     writer_le16(subject->writer, 0);
 }
 
-static void write_internal(const struct subject *subject)
+static void write_internal(struct subject *subject)
 {
     writer_le64(subject->writer, subject->attr.ino);
 }
 
-static void write_zero32(const struct subject *subject)
+static void write_zero32(struct subject *subject)
 {
     writer_le32(subject->writer, 0);
 }
 
-static void write_access(const struct subject *subject)
+static void write_ea(struct subject *subject)
+{
+    writer_le32(subject->writer, smb2__ea_size(&subject->request->context, smb2_open_file(subject->open)));
+}
+
+static void write_access(struct subject *subject)
 {
     writer_le32(subject->writer, subject->open->access);
 }
 
-static void write_position(const struct subject *subject)
+static void write_position(struct subject *subject)
 {
     writer_le64(subject->writer, subject->open->position);
 }
 
-static void write_mode(const struct subject *subject)
+static void write_mode(struct subject *subject)
 {
     writer_le32(subject->writer, subject->open->mode);
 }
 
-/* MS-FSCC 2.4.2; the name at its end is left empty: opens do not keep their path. */
-static void write_all(const struct subject *subject)
+/* The length of the name, and the name behind the share: with a separator in front, or without. */
+static void write_path(struct subject *subject, bool normalized)
+{
+    size_t at = subject->writer->length;
+    struct writer path;
+
+    writer_init_growing(&path, 2 * SMB2_PATH_MAX);
+    if (!normalized)
+        writer_u8(&path, '\\');
+    if (smb2__open_path(&subject->request->context, subject->open, &path) != STATUS_SUCCESS)
+        writer_truncate(&path, 0);
+    writer_le32(subject->writer, 0);
+    if (utf16_from_utf8(subject->writer, path.data, path.length) && !subject->writer->failed)
+        writer_patch_le32(subject->writer, at, (uint32_t)(subject->writer->length - at - 4));
+    writer_free(&path);
+}
+
+static void write_name(struct subject *subject)
+{
+    write_path(subject, false);
+}
+
+static void write_normalized(struct subject *subject)
+{
+    write_path(subject, true);
+}
+
+/* MS-FSCC 2.4.2 */
+static void write_all(struct subject *subject)
 {
     write_basic(subject);
     write_standard(subject);
     write_internal(subject);
-    write_zero32(subject);
+    write_ea(subject);
     write_access(subject);
     write_position(subject);
     write_mode(subject);
     write_zero32(subject);
-    write_zero32(subject);
+    write_name(subject);
 }
 
-/* MS-FSCC 2.4.44: files have their unnamed stream, directories none. */
-static void write_streams(const struct subject *subject)
-{
-    static const char name[] = "::$DATA";
+/* ---- streams: MS-FSCC 2.4.44 ---- */
 
-    if (subject->open->is_directory)
+struct streams {
+    struct writer *writer;
+    size_t start, last;
+    bool any;
+};
+
+static bool add_stream(void *data, struct store_name name, struct inode *stream)
+{
+    static const char type[] = ":$DATA";
+    struct streams *streams = data;
+    struct writer *writer = streams->writer;
+    struct inode_attr attr;
+    size_t before = writer->length, at, name_at;
+
+    vfs_getattr(stream, &attr);
+    while ((writer->length - streams->start) % 8 != 0 && !writer->failed)
+        writer_u8(writer, 0);
+    at = writer->length;
+    writer_le32(writer, 0);
+    writer_le32(writer, 0);
+    writer_le64(writer, smb2__end_of_file(&attr));
+    writer_le64(writer, smb2__allocation(&attr));
+    name_at = writer->length;
+    writer_le16(writer, ':');
+    if (!utf16_from_utf8(writer, name.bytes, name.length) ||
+        !utf16_from_utf8(writer, type, sizeof type - 1)) {
+        writer_truncate(writer, before);
+        return true;
+    }
+    if (writer->failed)
+        return false;
+    writer_patch_le32(writer, at + 4, (uint32_t)(writer->length - name_at));
+    if (streams->any)
+        writer_patch_le32(writer, streams->last, (uint32_t)(at - streams->last));
+    streams->last = at;
+    streams->any = true;
+    return true;
+}
+
+/* Files have their unnamed stream, directories none. */
+static void write_streams(struct subject *subject)
+{
+    const struct store_name unnamed = {.bytes = (const uint8_t *)"", .length = 0};
+    struct streams streams = {.writer = subject->writer, .start = subject->writer->length};
+    struct inode *file = smb2_open_file(subject->open);
+    struct inode_attr attr;
+
+    vfs_getattr(file, &attr);
+    if (attr.type != INODE_FILE && attr.type != INODE_DIRECTORY)
         return;
-    writer_le32(subject->writer, 0);
-    writer_le32(subject->writer, 2 * (sizeof name - 1));
-    writer_le64(subject->writer, smb2__end_of_file(&subject->attr));
-    writer_le64(subject->writer, smb2__allocation(&subject->attr));
-    if (!utf16_from_utf8(subject->writer, name, sizeof name - 1))
+    if (attr.type == INODE_FILE)
+        (void)add_stream(&streams, unnamed, file);
+    if (vfs_stream_list(&subject->request->context, file, add_stream, &streams) != ERR_OK)
         subject->writer->failed = true;
 }
 
-static void write_compression(const struct subject *subject)
+static void write_compression(struct subject *subject)
 {
     writer_le64(subject->writer, smb2__end_of_file(&subject->attr));
     writer_zeros(subject->writer, 8);
 }
 
-static void write_network_open(const struct subject *subject)
+static void write_network_open(struct subject *subject)
 {
     smb2__write_times(subject->writer, &subject->attr);
     writer_le64(subject->writer, smb2__allocation(&subject->attr));
@@ -120,47 +211,106 @@ static void write_network_open(const struct subject *subject)
     writer_le32(subject->writer, 0);
 }
 
-static void write_attribute_tag(const struct subject *subject)
+static void write_attribute_tag(struct subject *subject)
 {
     writer_le32(subject->writer, smb2__attributes(&subject->attr));
-    writer_le32(subject->writer, 0);
+    writer_le32(subject->writer, smb2__reparse_tag(smb2_open_file(subject->open), &subject->attr));
 }
 
-static void write_id(const struct subject *subject)
+/* MS-FSCC 2.4.26: all that QFid says, but for its order */
+static void write_id(struct subject *subject)
 {
     writer_le64(subject->writer, subject->open->tree->export_id);
     writer_le64(subject->writer, subject->attr.ino);
     writer_le64(subject->writer, 0);
 }
 
+/* MS-FSCC 2.4.41: nobody needs hard links' ids to be told apart; one entry a link */
+static void write_standard_link(struct subject *subject)
+{
+    const struct smb2_open *open = subject->open;
+    bool going = smb2__file_is_going(subject->request->message->server, smb2_open_file(open), open->inode);
+
+    writer_le32(subject->writer, links(subject, going));
+    writer_le32(subject->writer, links(subject, false));
+    writer_u8(subject->writer, going);
+    writer_u8(subject->writer, open->is_directory);
+    writer_le16(subject->writer, 0);
+}
+
+enum { CLASS_FULL_EA = 15, CLASS_ALTERNATE_NAME = 21 };
+
 /* MS-FSCC 2.4, by class. */
-static const struct {
-    void (*write)(const struct subject *subject);
-    bool needs_attributes; /* FILE_READ_ATTRIBUTES */
+static const struct file_class {
+    void (*write)(struct subject *subject);
+    uint16_t least; /* bytes that must have room: what lies behind may be cut off */
+    uint32_t needs; /* access */
 } file_classes[] = {
-    [4] = {write_basic, true},          [5] = {write_standard, false},     [6] = {write_internal, false},
-    [7] = {write_zero32, false},        [8] = {write_access, false},       [14] = {write_position, false},
-    [16] = {write_mode, false},         [17] = {write_zero32, false},      [18] = {write_all, true},
-    [22] = {write_streams, false},      [28] = {write_compression, false}, [34] = {write_network_open, true},
-    [35] = {write_attribute_tag, true}, [59] = {write_id, false},
+    [4] = {write_basic, 40, SMB2_ACCESS_READ_ATTRIBUTES},
+    [5] = {write_standard, 24, 0},
+    [6] = {write_internal, 8, 0},
+    [7] = {write_ea, 4, 0},
+    [8] = {write_access, 4, 0},
+    [9] = {write_name, 8, 0},
+    [14] = {write_position, 8, 0},
+    [16] = {write_mode, 4, 0},
+    [17] = {write_zero32, 4, 0},
+    [18] = {write_all, 104, SMB2_ACCESS_READ_ATTRIBUTES},
+    [22] = {write_streams, 32, 0},
+    [28] = {write_compression, 16, 0},
+    [34] = {write_network_open, 56, SMB2_ACCESS_READ_ATTRIBUTES},
+    [35] = {write_attribute_tag, 8, SMB2_ACCESS_READ_ATTRIBUTES},
+    [48] = {write_normalized, 8, 0},
+    [54] = {write_standard_link, 12, 0},
+    [59] = {write_id, 24, 0},
 };
+
+static uint32_t query_eas(struct smb2_request *request, const struct query_args *args)
+{
+    if (!(request->open->access & SMB2_ACCESS_READ_EA))
+        return STATUS_ACCESS_DENIED;
+    return smb2__ea_query(request, args->input, (args->flags & FLAG_RESTART) != 0,
+                          (args->flags & FLAG_SINGLE) != 0, args->room);
+}
+
+/* What does not fit is cut off where only a name or list lies behind what is fixed (MS-SMB2 3.3.5.20.1). */
+static uint32_t cut(struct smb2_request *request, size_t start, size_t room)
+{
+    struct writer *writer = smb2_reply(request);
+
+    if (writer->failed)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    if (writer->length - start <= room)
+        return STATUS_SUCCESS;
+    writer_truncate(writer, start + room);
+    return STATUS_BUFFER_OVERFLOW;
+}
 
 static uint32_t query_file(struct smb2_request *request, const struct query_args *args)
 {
-    struct subject subject = {.writer = smb2_reply(request), .open = request->open};
+    struct subject subject = {.request = request, .writer = smb2_reply(request), .open = request->open};
+    size_t start = subject.writer->length;
+    const struct file_class *row;
 
+    if (args->class == CLASS_FULL_EA)
+        return query_eas(request, args);
+    if (args->class == CLASS_ALTERNATE_NAME)
+        return STATUS_OBJECT_NAME_NOT_FOUND; /* there are no short names */
     if (args->class >= sizeof file_classes / sizeof *file_classes || file_classes[args->class].write == NULL)
         return STATUS_INVALID_INFO_CLASS;
-    if (file_classes[args->class].needs_attributes && !(request->open->access & SMB2_ACCESS_READ_ATTRIBUTES))
+    row = &file_classes[args->class];
+    if (args->room < row->least)
+        return STATUS_INFO_LENGTH_MISMATCH;
+    if ((request->open->access & row->needs) != row->needs)
         return STATUS_ACCESS_DENIED;
-    vfs_getattr(request->open->inode, &subject.attr);
-    file_classes[args->class].write(&subject);
-    return STATUS_SUCCESS;
+    smb2__open_attr(request->open, &subject.attr);
+    row->write(&subject);
+    return cut(request, start, args->room);
 }
 
 /* ---- of the file system: MS-FSCC 2.5 ---- */
 
-static uint32_t write_volume(struct smb2_request *request)
+static void write_volume(struct smb2_request *request)
 {
     const struct smb_server *server = request->message->server;
     const char *label = vfs_export_config(request->context.export)->name;
@@ -172,11 +322,9 @@ static uint32_t write_volume(struct smb2_request *request)
     at = writer->length;
     writer_le32(writer, 0);
     writer_le16(writer, 0);
-    if (!utf16_from_utf8(writer, label, strlen(label)))
-        return STATUS_SUCCESS; /* no label that can be said */
-    if (!writer->failed)
+    /* No label, when it can't be said. */
+    if (utf16_from_utf8(writer, label, strlen(label)) && !writer->failed)
         writer_patch_le32(writer, at, (uint32_t)(writer->length - at - 6));
-    return STATUS_SUCCESS;
 }
 
 static void write_size(struct smb2_request *request, bool full)
@@ -202,90 +350,118 @@ static void write_sector_size(struct writer *writer)
     writer_le32(writer, 0);
 }
 
-enum { FS_VOLUME = 1, FS_SIZE = 3, FS_DEVICE = 4, FS_ATTRIBUTE = 5, FS_FULL_SIZE = 7, FS_SECTOR_SIZE = 11 };
-enum { DEVICE_DISK = 7, DEVICE_MOUNTED = 0x20, FS_CASE_PRESERVED = 2, FS_UNICODE = 4, FS_ACLS = 8 };
-/* What the FSCTLs can do (MS-FSCC 2.5.1). */
-enum { FS_SPARSE = 0x40, FS_OBJECT_IDS = 0x10000, FS_BLOCK_SHARING = 0x08000000 };
+/* MS-FSCC 2.5.2: there are no quotas, and so no limits */
+static void write_control(struct writer *writer)
+{
+    writer_zeros(writer, 24);
+    writer_le64(writer, UINT64_MAX);
+    writer_le64(writer, UINT64_MAX);
+    writer_le32(writer, 0);
+    writer_le32(writer, 0);
+}
 
-static uint32_t query_filesystem(struct smb2_request *request, const struct query_args *args)
+/* MS-FSCC 2.5.6: the server and the share */
+static void write_object_id(struct smb2_request *request)
 {
     struct writer *writer = smb2_reply(request);
 
-    switch (args->class) {
-    case FS_VOLUME:
-        return write_volume(request);
-    case FS_SIZE:
-        write_size(request, false);
-        return STATUS_SUCCESS;
-    case FS_DEVICE:
-        writer_le32(writer, DEVICE_DISK);
-        writer_le32(writer, DEVICE_MOUNTED);
-        return STATUS_SUCCESS;
-    case FS_ATTRIBUTE:
-        writer_le32(writer,
-                    FS_CASE_PRESERVED | FS_UNICODE | FS_ACLS | FS_SPARSE | FS_OBJECT_IDS | FS_BLOCK_SHARING);
-        writer_le32(writer, STORE_NAME_MAX);
-        writer_le32(writer, 8);
-        return utf16_from_utf8(writer, "NTFS", 4) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
-    case FS_FULL_SIZE:
-        write_size(request, true);
-        return STATUS_SUCCESS;
-    case FS_SECTOR_SIZE:
-        write_sector_size(writer);
-        return STATUS_SUCCESS;
-    default:
-        return STATUS_INVALID_INFO_CLASS;
-    }
+    writer_bytes(writer, request->message->server->options.server_guid, 12);
+    writer_le32(writer, request->tree->export_id);
+    writer_zeros(writer, 48);
 }
 
-/* ---- security ---- */
+enum {
+    FS_CASE_SENSITIVE = 1,
+    FS_CASE_PRESERVED = 2,
+    FS_UNICODE = 4,
+    FS_ACLS = 8,
+    FS_SPARSE = 0x40,
+    FS_REPARSE = 0x80,
+    FS_OBJECT_IDS = 0x10000,
+    FS_STREAMS = 0x40000,
+    FS_HARD_LINKS = 0x400000,
+    FS_EAS = 0x800000,
+    FS_BLOCK_SHARING = 0x08000000,
+    DEVICE_DISK = 7,
+    DEVICE_MOUNTED = 0x20,
+};
 
-/* Three bits of a mode as an access mask. */
-static uint32_t mask_of(uint32_t bits, bool directory)
+static void write_device(struct smb2_request *request)
 {
-    uint32_t mask = SMB2_ACCESS_READ_ATTRIBUTES | SMB2_ACCESS_READ_CONTROL | SMB2_ACCESS_SYNCHRONIZE;
+    writer_le32(smb2_reply(request), DEVICE_DISK);
+    writer_le32(smb2_reply(request), DEVICE_MOUNTED);
+}
 
-    if (bits & 4)
-        mask |= SMB2_ACCESS_READ_DATA | SMB2_ACCESS_READ_EA;
-    if (bits & 2)
-        mask |= SMB2_ACCESS_ANY_WRITE | SMB2_ACCESS_WRITE_EA | SMB2_ACCESS_WRITE_ATTRIBUTES |
-                (directory ? SMB2_ACCESS_DELETE_CHILD : 0);
-    if (bits & 1)
-        mask |= SMB2_ACCESS_EXECUTE;
-    return mask;
+static void write_attributes(struct smb2_request *request)
+{
+    struct writer *writer = smb2_reply(request);
+
+    writer_le32(writer, FS_CASE_SENSITIVE | FS_CASE_PRESERVED | FS_UNICODE | FS_ACLS | FS_SPARSE |
+                            FS_REPARSE | FS_STREAMS | FS_HARD_LINKS | FS_EAS | FS_OBJECT_IDS |
+                            FS_BLOCK_SHARING);
+    writer_le32(writer, STORE_NAME_MAX);
+    writer_le32(writer, 8);
+    if (!utf16_from_utf8(writer, "NTFS", 4))
+        writer->failed = true;
+}
+
+static void write_short_size(struct smb2_request *request)
+{
+    write_size(request, false);
+}
+
+static void write_full_size(struct smb2_request *request)
+{
+    write_size(request, true);
+}
+
+static void write_quotas(struct smb2_request *request)
+{
+    write_control(smb2_reply(request));
+}
+
+static void write_sectors(struct smb2_request *request)
+{
+    write_sector_size(smb2_reply(request));
+}
+
+/* MS-FSCC 2.5, by class; `least` as above. */
+static const struct fs_class {
+    void (*write)(struct smb2_request *request);
+    uint16_t least;
+} fs_classes[] = {
+    [1] = {write_volume, 24},     [3] = {write_short_size, 24}, [4] = {write_device, 8},
+    [5] = {write_attributes, 16}, [6] = {write_quotas, 48},     [7] = {write_full_size, 32},
+    [8] = {write_object_id, 64},  [11] = {write_sectors, 28},
+};
+
+static uint32_t query_filesystem(struct smb2_request *request, const struct query_args *args)
+{
+    size_t start = smb2_reply(request)->length;
+
+    if (args->class >= sizeof fs_classes / sizeof *fs_classes || fs_classes[args->class].write == NULL)
+        return STATUS_INVALID_INFO_CLASS;
+    if (args->room < fs_classes[args->class].least)
+        return STATUS_INFO_LENGTH_MISMATCH;
+    fs_classes[args->class].write(request);
+    return cut(request, start, args->room);
 }
 
 static uint32_t query_security(struct smb2_request *request, const struct query_args *args)
 {
-    const struct identity *identity = request->message->server->identity;
-    struct inode_attr attr;
-    struct sid owner, group;
-    struct sec_ace aces[3] = {
-        {.type = SEC_ACE_ALLOWED}, {.type = SEC_ACE_ALLOWED}, {.type = SEC_ACE_ALLOWED}};
-    struct sec_acl dacl = {.count = 3, .aces = aces};
-    struct sec_descriptor descriptor = {.control = 0};
+    struct writer *writer = smb2_reply(request);
+    size_t start = writer->length;
+    uint32_t status = smb2__security_query(request, args->additional);
+    uint8_t needed[4];
+    struct writer size;
 
-    if (!(request->open->access & SMB2_ACCESS_READ_CONTROL))
-        return STATUS_ACCESS_DENIED;
-    if (args->additional & ~(uint32_t)(SECURITY_OWNER | SECURITY_GROUP | SECURITY_DACL))
-        return STATUS_ACCESS_DENIED;
-    vfs_getattr(request->open->inode, &attr);
-    owner = aces[0].sid = ident_uid_to_sid(identity, attr.uid);
-    group = aces[1].sid = ident_gid_to_sid(identity, attr.gid);
-    aces[2].sid = sid_everyone;
-    aces[0].mask = mask_of(attr.mode >> 6, request->open->is_directory) | SMB2_ACCESS_WRITE_DAC |
-                   SMB2_ACCESS_WRITE_OWNER | SMB2_ACCESS_WRITE_ATTRIBUTES;
-    aces[1].mask = mask_of(attr.mode >> 3, request->open->is_directory);
-    aces[2].mask = mask_of(attr.mode, request->open->is_directory);
-    if (args->additional & SECURITY_OWNER)
-        descriptor.owner = &owner;
-    if (args->additional & SECURITY_GROUP)
-        descriptor.group = &group;
-    if (args->additional & SECURITY_DACL) {
-        descriptor.control = SEC_DACL_PRESENT;
-        descriptor.dacl = &dacl;
-    }
-    return smb2__status(sec_descriptor_write(smb2_reply(request), &descriptor));
+    if (status != STATUS_SUCCESS || writer->failed || writer->length - start <= args->room)
+        return status;
+    /* MS-SMB2 3.3.5.20.3: how much it would be */
+    writer_init(&size, needed, sizeof needed);
+    writer_le32(&size, (uint32_t)(writer->length - start));
+    smb2__request_error_data(request, needed, sizeof needed);
+    return STATUS_BUFFER_TOO_SMALL;
 }
 
 uint32_t smb2__query_info(struct smb2_request *request)
@@ -312,12 +488,10 @@ uint32_t smb2__query_info(struct smb2_request *request)
         status = query_filesystem(request, &args);
     else
         status = args.type == OF_SECURITY ? query_security(request, &args) : STATUS_NOT_SUPPORTED;
-    if (status != STATUS_SUCCESS)
+    if (status != STATUS_SUCCESS && status != STATUS_BUFFER_OVERFLOW)
         return status;
     if (writer->failed)
         return STATUS_INSUFFICIENT_RESOURCES;
-    if (writer->length - start > args.room)
-        return args.type == OF_SECURITY ? STATUS_BUFFER_TOO_SMALL : STATUS_INFO_LENGTH_MISMATCH;
     writer_patch_le32(writer, body_at + 4, (uint32_t)(writer->length - start));
-    return STATUS_SUCCESS;
+    return status;
 }

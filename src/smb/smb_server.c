@@ -3,7 +3,7 @@
  *
  * Shutdown: listeners go, connections close, what their requests wait for comes back; then `stopped` is told.
  */
-#include "smb/smb2_priv.h"
+#include "smb/smb2_file_priv.h"
 #include "dittofs/clock.h"
 #include "dittofs/random.h"
 
@@ -55,6 +55,7 @@ enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state
         free(server);
         return err;
     }
+    smb2__file_watch(server);
     *server_r = server;
     return ERR_OK;
 }
@@ -134,5 +135,6 @@ void smb_server_close(struct smb_server **server)
     hashtable_free(&gone->clients);
     cred_delays_close(&gone->delays);
     smb_shares_free(&gone->shares);
+    smb2__file_unwatch(gone);
     free(gone);
 }
