@@ -54,6 +54,7 @@ struct grant_spec {
     unsigned kinds;  /* enum grant_kind bits */
     bool delegation; /* see above */
     bool reclaim;
+    bool traceless;    /* when it is revoked its stateid answers ERR_EXPIRED, and needs no stateid_free */
     uint64_t break_ms; /* time to answer a break; 0: that of state's options */
     const struct grant_operations *operations;
     void *user;
@@ -71,7 +72,8 @@ enum err grant_upgrade(struct grant *grant, unsigned kinds) ERR_MUST_CHECK;
 enum err grant_acknowledge(struct grant *grant, unsigned kinds) ERR_MUST_CHECK;
 /* The holder gives it back, at any time. `gone` is not called. */
 void grant_return(struct grant *grant);
-/* Takes it away: `gone`, and the stateid answers ERR_DELEG_REVOKED until freed (stateid_free). */
+/* Takes it away: `gone`, and the stateid answers ERR_DELEG_REVOKED until freed (stateid_free; or see
+ * grant_spec.traceless). */
 void grant_revoke(struct grant *grant);
 
 /* ---- conflicts ---- */

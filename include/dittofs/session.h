@@ -64,6 +64,9 @@ enum session_sequence session_sequence_check(struct session *session, uint32_t s
  * but held. */
 bool session_slot_done(struct session *session, uint32_t slot, const void *reply, size_t length);
 
+/* SEQID is the last one that came on SLOT: whether its reply was received is not known. */
+bool session_slot_is_at(const struct session *session, uint32_t slot, uint32_t seqid);
+
 /* ---- CREATE_SESSION's own slot: one a client (RFC 8881 18.36.4) ---- */
 
 /* As above, without slots: NEW, REPLAY, UNCACHED, BUSY, FALSE_RETRY or MISORDERED. */

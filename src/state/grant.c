@@ -29,7 +29,7 @@ struct grant {
     unsigned kinds;
     unsigned break_to; /* BREAKING: what the holder was told to go down to */
     unsigned wanted;   /* BREAKING: what it has to go down to by now */
-    bool delegation, acknowledge;
+    bool delegation, traceless, acknowledge;
     uint16_t epoch;
     uint64_t time_to_answer_ms;
     uint64_t break_due_ms; /* BREAKING: when the time to answer is over */
@@ -362,6 +362,7 @@ enum err grant_add(const struct grant_spec *spec, struct grant **grant_r)
     grant->status = GRANT_GRANTED;
     grant->kinds = spec->kinds;
     grant->delegation = spec->delegation;
+    grant->traceless = spec->traceless;
     grant->epoch = 1;
     grant->operations = spec->operations;
     grant->user = spec->user;
@@ -447,7 +448,10 @@ void grant_return(struct grant *grant)
 
 void grant_revoke(struct grant *grant)
 {
-    stateid__revoke(grant->file->state, grant->stateid, ENTRY_GRANT_REVOKED);
+    if (grant->traceless)
+        stateid__end(grant->file->state, grant->stateid, END_EXPIRED);
+    else
+        stateid__revoke(grant->file->state, grant->stateid, ENTRY_GRANT_REVOKED);
     take_down(grant, true);
 }
 

@@ -306,6 +306,11 @@ bool session_slot_done(struct session *session, uint32_t slot, const void *reply
     return keep(at, reply, length);
 }
 
+bool session_slot_is_at(const struct session *session, uint32_t slot, uint32_t seqid)
+{
+    return slot < session->slot_count && session->slots[slot].used && session->slots[slot].seqid == seqid;
+}
+
 /* ---- CREATE_SESSION ---- */
 
 enum session_sequence session_create_check(struct client *client, uint32_t seqid, uint64_t digest,
