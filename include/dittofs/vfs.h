@@ -185,6 +185,10 @@ struct vfs_setattr {
 enum err vfs_setattr(struct vfs_context *context, struct inode *inode, const struct vfs_setattr *set,
                      const struct timestamp *guard, bool writable_handle) ERR_MUST_CHECK;
 
+/* Somebody has changed INODE's data and will write it later (a delegation's holder): its times and change
+ * move on now. */
+void vfs_note_change(struct vfs *vfs, struct inode *inode);
+
 /* Bits of access; front-ends map theirs to these. */
 enum vfs_access {
     VFS_ACCESS_READ = 1,     /* data, or list a directory */

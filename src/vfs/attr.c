@@ -104,6 +104,14 @@ void vfs__data_changed(struct vfs_context *context, struct inode *inode)
     vfs__event_inode(context->vfs, context->event_source, VFS_EVENT_DATA, inode);
 }
 
+void vfs_note_change(struct vfs *vfs, struct inode *inode)
+{
+    struct inode_attr *attr = inode_change(inode);
+
+    attr->mtime = attr->ctime = clock_wall();
+    vfs__event_inode(vfs, 0, VFS_EVENT_DATA, inode);
+}
+
 void vfs__touch_atime(const struct vfs_context *context, struct inode *inode)
 {
     const struct inode_attr *attr = inode_attr(inode);
