@@ -43,6 +43,7 @@ bool wire4_has(const struct wire4_bitmap *bitmap, unsigned attr);
 /* Attributes as they came; those whose bit is not in MASK are zero. */
 struct wire4_attrs {
     struct wire4_bitmap mask, supported, exclusive;
+    struct wire4_bitmap open_arguments[5]; /* access, deny, wishes, claims, ways to create */
     uint32_t type, fh_expire_type, lease_time, rdattr_error, aclsupport, maxlink, maxname, mode, numlinks;
     uint32_t rawdev_major, rawdev_minor, charset_cap, clone_blksize, change_attr_type;
     uint64_t change, size, fsid_major, fsid_minor, fileid, files_avail, files_free, files_total;

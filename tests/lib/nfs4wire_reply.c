@@ -176,6 +176,11 @@ static bool get_other_attr(struct reader *reader, unsigned attr, struct wire4_at
         return get_bitmap(reader, &attrs->supported);
     case FATTR4_SUPPATTR_EXCLCREAT:
         return get_bitmap(reader, &attrs->exclusive);
+    case FATTR4_OPEN_ARGUMENTS:
+        for (int i = 0; i < 5; i++)
+            if (!get_bitmap(reader, &attrs->open_arguments[i]))
+                return false;
+        return true;
     case FATTR4_FSID:
         return reader_be64(reader, &attrs->fsid_major) && reader_be64(reader, &attrs->fsid_minor);
     case FATTR4_FILEHANDLE:

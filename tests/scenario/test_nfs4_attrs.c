@@ -67,6 +67,7 @@ static void all_readable(void **state)
     assert_int_equal(wire4_has(&wanted, FATTR4_CHANGE_ATTR_TYPE), minor >= 2);
     assert_int_equal(wire4_has(&wanted, FATTR4_XATTR_SUPPORT), minor >= 2);
     assert_int_equal(wire4_has(&wanted, FATTR4_MODE_UMASK), minor >= 2);
+    assert_int_equal(wire4_has(&wanted, FATTR4_OPEN_ARGUMENTS), minor >= 2);
     for (size_t i = 0; i < sizeof set_only / sizeof *set_only; i++)
         wanted.words[set_only[i] / 32] &= ~(UINT32_C(1) << set_only[i] % 32);
     for (int what = -1; what < N4_OBJECTS; what++) {
@@ -90,6 +91,9 @@ static void all_readable(void **state)
     assert_int_equal(attrs.type, NF4DIR);
     assert_int_equal(attrs.mode, 0555);
     assert_false(attrs.xattr_support);
+    /* RFC 9754: claims 0, 1, 2, 4 and 5; the wishes ANY_DELEG, NO_DELEG and CANCEL. */
+    assert_int_equal(attrs.open_arguments[3].words[0], minor >= 2 ? 0x37 : 0);
+    assert_int_equal(attrs.open_arguments[2].words[0], minor >= 2 ? 0x38 : 0);
     assert_int_equal(attrs.fsid_major, 0);
 }
 

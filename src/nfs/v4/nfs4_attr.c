@@ -394,6 +394,22 @@ static void put_xattr_support(struct writer *writer, struct nfs4_attr_source *so
     writer_xdr_bool(writer, !is_pseudo(source));
 }
 
+/* RFC 9754 4: what OPEN takes. Each number is a bit; of access and deny modes, the values. */
+static void put_open_arguments(struct writer *writer, struct nfs4_attr_source *source)
+{
+    static const uint32_t arguments[] = {
+        0xe,  /* access: READ, WRITE, BOTH */
+        0xf,  /* deny: NONE, READ, WRITE, BOTH */
+        0x38, /* wishes: ANY_DELEG, NO_DELEG, CANCEL */
+        0x37, /* claims: all but the two for delegations that outlive their client */
+        0xf   /* ways to create: all four */
+    };
+
+    (void)source;
+    for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
+        nfs4__encode_bitmap(writer, &(struct nfs4_bitmap){{arguments[i], 0, 0}, false});
+}
+
 enum { READ_SET = ATTR_READ | ATTR_SET | ATTR_EXCLUSIVE, SET_ONLY = ATTR_SET };
 
 static const struct attr_row attr_rows[FATTR4_COUNT] = {
@@ -452,6 +468,7 @@ static const struct attr_row attr_rows[FATTR4_COUNT] = {
     [FATTR4_CHANGE_ATTR_TYPE] = {"change_attr_type", put_change_attr_type, ATTR_READ, 2},
     [FATTR4_MODE_UMASK] = {"mode_umask", NULL, SET_ONLY, 2},
     [FATTR4_XATTR_SUPPORT] = {"xattr_support", put_xattr_support, ATTR_READ, 2},
+    [FATTR4_OPEN_ARGUMENTS] = {"open_arguments", put_open_arguments, ATTR_READ, 2},
 };
 
 /* ---- a whole fattr4 ---- */

@@ -5,7 +5,13 @@
 #include <string.h>
 
 enum { DOS_HIDDEN = 0x2, DOS_SYSTEM = 0x4, DOS_ARCHIVE = 0x20 };
-enum { OWNER_TEXT_MAX = 1024, SET_TO_SERVER_TIME = 0, SET_TO_CLIENT_TIME = 1, MODE_BITS = 07777 };
+enum {
+    OWNER_TEXT_MAX = 1024,
+    SET_TO_SERVER_TIME = 0,
+    SET_TO_CLIENT_TIME = 1,
+    MODE_BITS = 07777,
+    OPEN_ARGUMENTS = 5
+};
 
 bool nfs4_attr_decode_raw(struct reader *reader, struct nfs4_fattr *fattr_r)
 {
@@ -24,6 +30,11 @@ static bool skip_value(struct reader *reader, unsigned attr)
     case FATTR4_SUPPORTED_ATTRS:
     case FATTR4_SUPPATTR_EXCLCREAT:
         return nfs4__decode_bitmap(reader, &bitmap);
+    case FATTR4_OPEN_ARGUMENTS:
+        for (int i = 0; i < OPEN_ARGUMENTS; i++)
+            if (!nfs4__decode_bitmap(reader, &bitmap))
+                return false;
+        return true;
     case FATTR4_FILEHANDLE:
     case FATTR4_OWNER:
     case FATTR4_OWNER_GROUP:

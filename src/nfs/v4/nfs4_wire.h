@@ -289,7 +289,8 @@ enum nfs4_attr {
     FATTR4_SEC_LABEL = 80,
     FATTR4_MODE_UMASK = 81,
     FATTR4_XATTR_SUPPORT = 82,
-    FATTR4_COUNT = 83
+    FATTR4_OPEN_ARGUMENTS = 86, /* RFC 9754 4 */
+    FATTR4_COUNT = 87
 };
 
 enum nfs4_file_type {
