@@ -47,6 +47,7 @@ struct nfs4_options {
     const struct nfs4_names *names; /* NULL: there are none */
     uint8_t
         server_id[NFS4_SERVER_ID_SIZE]; /* the same after every restart: clients know us by it (trunking) */
+    bool delegations; /* may be given; false: only what clients reclaim, and that is asked back at once */
 };
 /* Registers NFS version 4 (minor versions 0, 1 and 2) on SERVICE. STATE must outlive the server; the time of
  * leases is its. */

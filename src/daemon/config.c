@@ -78,6 +78,7 @@ static const struct config_key global_keys[] = {
     {.name = "lease time", .parse = config__parse_u32, GLOBAL(lease_time_s), RANGE(1, 3600)},
     {.name = "grace time", .parse = config__parse_u32, GLOBAL(grace_time_s), RANGE(0, 3600)},
     {.name = "id domain", .parse = config__parse_domain, GLOBAL(id_domain)},
+    {.name = "delegations", .parse = config__parse_yes, GLOBAL(delegations)},
     {.name = "log level",
      .parse = config__parse_choice,
      GLOBAL(log_level),
@@ -428,6 +429,7 @@ static bool set_defaults(struct config *config, const char *path)
     config->rpcbind = ONC_PORTMAP_AUTO;
     config->lease_time_s = 90;
     config->grace_time_s = 90;
+    config->delegations = true;
     config->log_level = LOG_LEVEL_INFO;
     config->path = strdup(path);
     config->state_dir = strdup("/var/lib/dittofs");

@@ -68,6 +68,7 @@ struct config {
     enum onc_portmap_mode rpcbind;
     uint32_t lease_time_s, grace_time_s;
     char *id_domain; /* NULL: not given */
+    bool delegations;
     enum log_level log_level;
     uint32_t workers; /* threads; 0: by the number of processors */
     struct smb_options smb;

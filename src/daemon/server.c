@@ -202,7 +202,9 @@ static enum err open_state(struct server *server)
 
 static enum err open_services(struct server *server)
 {
-    struct nfs4_options nfs4 = {.id_domain = server->config->id_domain, .names = &system_names};
+    struct nfs4_options nfs4 = {.id_domain = server->config->id_domain,
+                                .names = &system_names,
+                                .delegations = server->config->delegations};
     struct recovery_store records = state_records(server->store);
     struct nfs_locking_options locking = {.state = server->state, .records = &records};
     enum err err = store_secret(server->store, "nfs4 server", nfs4.server_id, sizeof nfs4.server_id);

@@ -48,6 +48,11 @@ unsigned nfs__security(const struct onc_credential *credential);
 void nfs3__program_init(struct nfs_server *server);
 void nfs3__requests_free(struct nfs_server *server);
 
+/* nfs/v4: a client of version 4 that may be writing INODE in its cache is told to come back with it:
+ * ERR_DELAY.
+ */
+enum err nfs4__settle_attributes(struct nfs_server *server, struct inode *inode) ERR_MUST_CHECK;
+
 /* nfs/mount: fills in SERVER->mount; empties the mount list. */
 void mount__programs_init(struct nfs_server *server);
 void mount__list_free(struct nfs_server *server);

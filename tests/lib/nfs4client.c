@@ -10,6 +10,7 @@
 #include "nfs4client.h"
 #include "nfsworld.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,70 +21,11 @@ const struct nfs4_id nfs4_ones = {.seqid = UINT32_MAX,
                                   .other = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}};
 const struct nfs4_id nfs4_current = {.seqid = 1};
 
-/* ---- the back channel ---- */
-
-static void read_called(struct nfs4c *c, struct reader *arguments)
-{
-    const uint8_t *tag = NULL, *owner = NULL, *session = NULL;
-    uint32_t length = 0, ident, count = 0, opnum = 0, highest, cached, lists;
-
-    assert_true(reader_xdr_opaque(arguments, 1024, &tag, &length) &&
-                reader_be32(arguments, &c->called_minor) && reader_be32(arguments, &ident) &&
-                reader_be32(arguments, &count) && reader_be32(arguments, &opnum));
-    assert_int_equal(count, 2);
-    assert_int_equal(opnum, 11); /* CB_SEQUENCE */
-    assert_true(reader_bytes(arguments, 16, &session) && reader_be32(arguments, &c->called_seqid) &&
-                reader_be32(arguments, &c->called_slot) && reader_be32(arguments, &highest) &&
-                reader_be32(arguments, &cached) && reader_be32(arguments, &lists) &&
-                reader_be32(arguments, &c->called_opnum));
-    assert_memory_equal(session, c->session.id, 16);
-    assert_int_equal(c->called_opnum, 13); /* CB_NOTIFY_LOCK */
-    assert_true(reader_xdr_opaque(arguments, 128, &tag, &length));
-    c->called_handle.length = length;
-    memcpy(c->called_handle.data, tag, length);
-    assert_true(reader_be64(arguments, &c->called_clientid) &&
-                reader_xdr_opaque(arguments, sizeof c->called_owner - 1, &owner, &length));
-    memcpy(c->called_owner, owner, length);
-    c->called_owner[length] = '\0';
-    assert_true(reader_is_done(arguments));
-}
-
-static void on_called(struct rpcclient *rpc, void *data, uint32_t xid, uint32_t program, uint32_t version,
-                      uint32_t procedure, struct reader *arguments)
-{
-    struct nfs4c *c = data;
-    struct writer results;
-
-    assert_int_equal(program, 0x40000000);
-    assert_int_equal(version, 1);
-    assert_int_equal(procedure, 1);
-    read_called(c, arguments);
-    c->called++;
-    if (c->deaf)
-        return;
-    writer_init_growing(&results, 4096);
-    writer_be32(&results, c->sequence_answer != 0 ? c->sequence_answer : c->answer);
-    writer_be32(&results, 0);
-    writer_be32(&results, c->sequence_answer != 0 ? 1 : 2);
-    writer_be32(&results, 11);
-    writer_be32(&results, c->sequence_answer);
-    if (c->sequence_answer == 0) {
-        writer_bytes(&results, c->session.id, 16);
-        writer_be32(&results, c->called_seqid);
-        writer_be32(&results, c->called_slot);
-        writer_zeros(&results, 8);
-        writer_be32(&results, 13);
-        writer_be32(&results, c->answer);
-    }
-    assert_true(rpcclient_reply(rpc, xid, RPCCLIENT_SUCCESS, &results));
-    writer_free(&results);
-}
-
 static void connect_rpc(struct nfs4c *c)
 {
     c->rpc = nfsworld_client(c->world, c->uid, c->uid);
     rpcclient_program(c->rpc, PROGRAM, VERSION);
-    c->rpc->called = on_called;
+    c->rpc->called = nfs4_on_called;
     c->rpc->called_data = c;
 }
 
@@ -104,6 +46,7 @@ void nfs4_open(struct nfs4c *c, struct nfsworld *world, uint32_t minor, uint32_t
 
 void nfs4_close_client(struct nfs4c *c)
 {
+    nfs4_stop_listening(c);
     rpcclient_close(&c->rpc);
     writer_free(&c->body);
     writer_free(&c->message);
@@ -160,6 +103,17 @@ static void read_head(struct nfs4c *c, struct reader results)
     assert_true(reader_be32(&c->results, &c->answered));
 }
 
+/* The slot's sequence goes on unless SEQUENCE itself was refused. */
+static void advance(struct nfs4c *c)
+{
+    struct reader results = c->results;
+    uint32_t opnum, status;
+
+    if (c->has_session && c->answered > 0 && reader_be32(&results, &opnum) &&
+        reader_be32(&results, &status) && opnum == OP_SEQUENCE && status == NFS4_OK)
+        c->session.seqid[c->slot]++;
+}
+
 static uint32_t receive(struct nfs4c *c)
 {
     struct reader results;
@@ -172,6 +126,13 @@ static uint32_t receive(struct nfs4c *c)
     return c->status;
 }
 
+uint32_t nfs4_receive(struct nfs4c *c)
+{
+    receive(c);
+    advance(c);
+    return c->status;
+}
+
 void nfs4_send(struct nfs4c *c)
 {
     build_message(c);
@@ -179,23 +140,10 @@ void nfs4_send(struct nfs4c *c)
     assert_int_not_equal(c->xid, 0);
 }
 
-/* The slot's sequence goes on unless SEQUENCE itself was refused. */
-static void advance(struct nfs4c *c)
-{
-    struct reader results = c->results;
-    uint32_t opnum, status;
-
-    if (c->has_session && c->answered > 0 && reader_be32(&results, &opnum) &&
-        reader_be32(&results, &status) && opnum == OP_SEQUENCE && status == NFS4_OK)
-        c->session.seqid[c->slot]++;
-}
-
 uint32_t nfs4_call(struct nfs4c *c)
 {
     nfs4_send(c);
-    receive(c);
-    advance(c);
-    return c->status;
+    return nfs4_receive(c);
 }
 
 uint32_t nfs4_call_again(struct nfs4c *c, bool same_xid)
@@ -346,7 +294,24 @@ void nfs4_open_op(struct nfs4c *c, const struct nfs4_open_args *args)
     if (args->claim == 0 || args->claim == 2 || args->claim == 3)
         put_text(c, args->name);
     if (args->claim == 1)
-        writer_be32(&c->body, 0);
+        writer_be32(&c->body, args->delegated);
+}
+
+static void read_delegation(struct nfs4c *c, struct nfs4_open_result *result)
+{
+    const uint8_t *who = NULL;
+    uint32_t limit = 0, type = 1, flag = 1, mask = 1, length = 0;
+
+    assert_true(result->delegation <= 2);
+    result->delegation_id = nfs4_id_read(c);
+    assert_true(reader_xdr_bool(&c->results, &result->recall));
+    if (result->delegation == 2) {
+        assert_true(reader_be32(&c->results, &limit) && reader_be64(&c->results, &result->space_limit));
+        assert_int_equal(limit, 1);
+    }
+    assert_true(reader_be32(&c->results, &type) && reader_be32(&c->results, &flag) &&
+                reader_be32(&c->results, &mask) && reader_xdr_opaque(&c->results, 64, &who, &length));
+    assert_int_equal(type | flag | mask, 0);
 }
 
 struct nfs4_open_result nfs4_open_read(struct nfs4c *c)
@@ -365,8 +330,8 @@ struct nfs4_open_result nfs4_open_read(struct nfs4c *c)
         assert_true(reader_be32(results, &result.why));
         if (result.why == 1 || result.why == 2)
             assert_true(reader_skip(results, 4));
-    } else {
-        assert_int_equal(result.delegation, 0);
+    } else if (result.delegation != 0) {
+        read_delegation(c, &result);
     }
     return result;
 }
@@ -500,13 +465,17 @@ struct nfs4_handle nfs4_handle_read(struct nfs4c *c)
 
 void nfs4_setclientid(struct nfs4c *c, const char *name, uint64_t verifier)
 {
+    char address[64] = "127.0.0.1.8.1";
+
     nfs4_op(c, OP_SETCLIENTID);
     writer_be64(&c->body, verifier);
     put_text(c, name);
-    writer_be32(&c->body, 0x40000000);
+    writer_be32(&c->body, NFS4C_CALLBACK_PROGRAM);
     put_text(c, "tcp");
-    put_text(c, "127.0.0.1.8.1");
-    writer_be32(&c->body, 7);
+    if (c->listen_port != 0)
+        snprintf(address, sizeof address, "127.0.0.1.%u.%u", c->listen_port >> 8, c->listen_port & 255u);
+    put_text(c, address);
+    writer_be32(&c->body, c->callback_ident != 0 ? c->callback_ident : 7);
 }
 
 void nfs4_setclientid_confirm(struct nfs4c *c, uint64_t clientid, uint64_t confirm)
@@ -698,159 +667,11 @@ void nfs4_introduce(struct nfs4c *c)
         return;
     }
     introduce_1(c);
+    if (c->reclaims)
+        return;
     nfs4_begin(c);
     nfs4_reclaim_complete(c, false);
     /* Another session of the same life has said so before. */
     if (nfs4_call(c) != NFS4ERR_COMPLETE_ALREADY)
         assert_int_equal(c->status, NFS4_OK);
-}
-
-/* ---- a step up ---- */
-
-struct nfs4_handle nfs4_walk(struct nfs4c *c, const char *path)
-{
-    char name[256];
-    uint32_t names = 0;
-
-    nfs4_begin(c);
-    nfs4_putrootfh(c);
-    while (*path != '\0') {
-        size_t length = strcspn(path, "/");
-
-        memcpy(name, path, length);
-        name[length] = '\0';
-        nfs4_lookup(c, name);
-        names++;
-        path += length + (path[length] == '/');
-    }
-    nfs4_getfh(c);
-    assert_int_equal(nfs4_call(c), NFS4_OK);
-    nfs4_skip_sequence(c);
-    nfs4_result(c, OP_PUTROOTFH, NFS4_OK);
-    while (names-- > 0)
-        nfs4_result(c, OP_LOOKUP, NFS4_OK);
-    nfs4_result(c, OP_GETFH, NFS4_OK);
-    return nfs4_handle_read(c);
-}
-
-/* PUTFH has been answered with OK; the operation behind it? */
-static uint32_t after_putfh(struct nfs4c *c, uint32_t opnum)
-{
-    nfs4_skip_sequence(c);
-    nfs4_result(c, OP_PUTFH, NFS4_OK);
-    return nfs4_result_status(c, opnum);
-}
-
-uint32_t nfs4_try_open(struct nfs4c *c, const struct nfs4_handle *dir, struct nfs4_open_args *args,
-                       struct nfs4_opened *opened_r)
-{
-    struct nfs4_open_result result;
-    uint32_t status;
-
-    nfs4_begin(c);
-    nfs4_putfh(c, dir);
-    nfs4_open_op(c, args);
-    nfs4_getfh(c);
-    nfs4_call(c);
-    status = after_putfh(c, OP_OPEN);
-    if (status != NFS4_OK)
-        return status;
-    result = nfs4_open_read(c);
-    opened_r->stateid = result.stateid;
-    opened_r->flags = result.flags;
-    nfs4_result(c, OP_GETFH, NFS4_OK);
-    opened_r->file = nfs4_handle_read(c);
-    return NFS4_OK;
-}
-
-struct nfs4_opened nfs4_must_open(struct nfs4c *c, const struct nfs4_handle *dir, struct nfs4_open_args *args)
-{
-    struct nfs4_opened opened;
-
-    assert_int_equal(nfs4_try_open(c, dir, args, &opened), NFS4_OK);
-    args->seqid++;
-    if (!(opened.flags & 2))
-        return opened;
-    nfs4_begin(c);
-    nfs4_putfh(c, &opened.file);
-    nfs4_open_confirm(c, &opened.stateid, args->seqid++);
-    nfs4_call(c);
-    assert_int_equal(after_putfh(c, OP_OPEN_CONFIRM), NFS4_OK);
-    opened.stateid = nfs4_id_read(c);
-    return opened;
-}
-
-uint32_t nfs4_try_close(struct nfs4c *c, const struct nfs4_handle *file, const struct nfs4_id *id,
-                        uint32_t seqid)
-{
-    nfs4_begin(c);
-    nfs4_putfh(c, file);
-    nfs4_close(c, id, seqid);
-    nfs4_call(c);
-    return after_putfh(c, OP_CLOSE);
-}
-
-uint32_t nfs4_try_lock(struct nfs4c *c, const struct nfs4_handle *file, const struct nfs4_lock_args *args,
-                       struct nfs4_id *id_r, struct nfs4_denied *denied_r)
-{
-    uint32_t status;
-
-    nfs4_begin(c);
-    nfs4_putfh(c, file);
-    nfs4_lock(c, args);
-    nfs4_call(c);
-    status = after_putfh(c, OP_LOCK);
-    if (status == NFS4_OK && id_r != NULL)
-        *id_r = nfs4_id_read(c);
-    if (status == NFS4ERR_DENIED && denied_r != NULL)
-        *denied_r = nfs4_denied_read(c);
-    return status;
-}
-
-uint32_t nfs4_try_locku(struct nfs4c *c, const struct nfs4_handle *file, struct nfs4_id *id, uint32_t seqid,
-                        uint64_t offset, uint64_t length)
-{
-    uint32_t status;
-
-    nfs4_begin(c);
-    nfs4_putfh(c, file);
-    nfs4_locku(c, id, seqid, offset, length);
-    nfs4_call(c);
-    status = after_putfh(c, OP_LOCKU);
-    if (status == NFS4_OK)
-        *id = nfs4_id_read(c);
-    return status;
-}
-
-uint32_t nfs4_try_lockt(struct nfs4c *c, const struct nfs4_handle *file, uint32_t type, uint64_t offset,
-                        uint64_t length, const char *owner, struct nfs4_denied *denied_r)
-{
-    uint32_t status;
-
-    nfs4_begin(c);
-    nfs4_putfh(c, file);
-    nfs4_lockt(c, type, offset, length, owner);
-    nfs4_call(c);
-    status = after_putfh(c, OP_LOCKT);
-    if (status == NFS4ERR_DENIED && denied_r != NULL)
-        *denied_r = nfs4_denied_read(c);
-    return status;
-}
-
-uint32_t nfs4_try_read(struct nfs4c *c, const struct nfs4_handle *file, const struct nfs4_id *id)
-{
-    nfs4_begin(c);
-    nfs4_putfh(c, file);
-    nfs4_read(c, id, 0, 16);
-    nfs4_call(c);
-    return after_putfh(c, OP_READ);
-}
-
-uint32_t nfs4_try_write(struct nfs4c *c, const struct nfs4_handle *file, const struct nfs4_id *id)
-{
-    nfs4_begin(c);
-    nfs4_putfh(c, file);
-    nfs4_write(c, id, 0, "data");
-    nfs4_call(c);
-    return after_putfh(c, OP_WRITE);
 }

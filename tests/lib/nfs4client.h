@@ -17,12 +17,14 @@
 #define DITTOFS_TESTS_NFS4CLIENT_H
 
 #include "dittofs/cursor.h"
+#include "dittofs/rpc.h"
 #include "nfs/v4/nfs4_wire.h"
 #include "rpcclient.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 struct nfsworld;
+struct onc_server;
 
 struct nfs4_id {
     uint32_t seqid;
@@ -44,6 +46,15 @@ struct nfs4c_session {
     uint32_t flags;
 };
 
+/* How an answer to a call is malformed. */
+enum nfs4c_junk {
+    NFS4C_GOOD,
+    NFS4C_CUT,          /* it ends behind the number of results */
+    NFS4C_OTHER,        /* it answers another operation */
+    NFS4C_MANY,         /* it says to have more results than were asked for */
+    NFS4C_NO_ATTRIBUTES /* CB_GETATTR: it has none */
+};
+
 struct nfs4c {
     struct nfsworld *world;
     struct rpcclient *rpc;
@@ -52,18 +63,33 @@ struct nfs4c {
     uint64_t verifier;
     uint64_t clientid;
     uint32_t create_sequence; /* 4.1: of the next CREATE_SESSION */
+    bool reclaims;            /* 4.1: nfs4_introduce says no RECLAIM_COMPLETE */
     bool has_session;
     struct nfs4c_session session;
-    /* the back channel */
+    /* being called: over the back channel (4.1), or by a server of our own (4.0, nfs4_listen) */
+    struct onc_server *listener;
+    struct onc_program callback_program;
+    uint16_t listen_port;
+    bool listen_done;
+    uint32_t callback_ident;  /* 4.0 */
     bool wants_back;          /* asks for one with its session */
     bool deaf;                /* does not answer calls */
-    uint32_t answer;          /* the status of the operation behind CB_SEQUENCE */
+    uint32_t answer;          /* the status of the operation (in 4.1: behind CB_SEQUENCE) */
     uint32_t sequence_answer; /* and of that itself */
-    uint32_t called;          /* calls that came */
-    uint32_t called_opnum, called_minor, called_seqid, called_slot;
-    struct nfs4_handle called_handle; /* CB_NOTIFY_LOCK */
+    enum nfs4c_junk junk;
+    uint64_t answer_change, answer_size; /* CB_GETATTR */
+    uint32_t called;                     /* calls that came */
+    uint32_t called_with[16];            /* the same by operation; [0]: CB_NULL */
+    uint32_t called_opnum, called_minor, called_seqid, called_slot, called_ident;
+    uint32_t called_flavor, called_uid; /* 4.0 */
+    struct nfs4_handle called_handle;   /* CB_NOTIFY_LOCK, CB_RECALL, CB_GETATTR */
+    struct nfs4_id called_id;           /* CB_RECALL */
+    uint32_t called_keep, called_mask;  /* CB_RECALL_ANY */
     uint64_t called_clientid;
     char called_owner[NFS4C_NAME_MAX];
+    bool called_referring; /* and to what */
+    uint8_t referring_session[16];
+    uint32_t referring_slot, referring_seqid;
     uint32_t slot;   /* used by nfs4_begin */
     bool cache_this; /* true at first */
     const char *tag;
@@ -79,8 +105,15 @@ struct nfs4c {
     struct reader results;
 };
 
+/* rpcclient.called of its connections. */
+enum { NFS4C_CALLBACK_PROGRAM = 0x40000000 };
+void nfs4_on_called(struct rpcclient *rpc, void *data, uint32_t xid, uint32_t program, uint32_t version,
+                    uint32_t procedure, struct reader *arguments);
 /* A connection to WORLD as UID; nothing is said yet. NAME is how the client calls itself. */
 void nfs4_open(struct nfs4c *c, struct nfsworld *world, uint32_t minor, uint32_t uid, const char *name);
+/* 4.0: can be called from now on; before nfs4_introduce. And no longer: connections end. */
+void nfs4_listen(struct nfs4c *c);
+void nfs4_stop_listening(struct nfs4c *c);
 /* 4.0: SETCLIENTID and its confirmation. 4.1: EXCHANGE_ID, CREATE_SESSION, RECLAIM_COMPLETE. */
 void nfs4_introduce(struct nfs4c *c);
 void nfs4_close_client(struct nfs4c *c);
@@ -98,8 +131,9 @@ void nfs4_op(struct nfs4c *c, uint32_t opnum);
 uint32_t nfs4_call(struct nfs4c *c);
 /* Sends the same bytes again, with another xid (or the same). */
 uint32_t nfs4_call_again(struct nfs4c *c, bool same_xid);
-/* The halves: only sends, without looking for the answer. */
+/* The halves: only sends, without looking for the answer; reads that. */
 void nfs4_send(struct nfs4c *c);
+uint32_t nfs4_receive(struct nfs4c *c);
 /* The next operation's result must be OPNUM's with STATUS; c->results then stands behind it. */
 void nfs4_result(struct nfs4c *c, uint32_t opnum, uint32_t status);
 /* As nfs4_result, and says the status. */
@@ -131,6 +165,7 @@ struct nfs4_open_args {
     uint32_t claim;         /* 0 NULL, 1 PREVIOUS, 4 FH, ... */
     const char *name;       /* CLAIM_NULL */
     struct nfs4_id stateid; /* CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH */
+    uint32_t delegated;     /* CLAIM_PREVIOUS: what it had */
 };
 void nfs4_open_op(struct nfs4c *c, const struct nfs4_open_args *args);
 struct nfs4_open_result {
@@ -139,7 +174,10 @@ struct nfs4_open_result {
     uint64_t before, after;
     uint32_t flags;
     uint32_t attributes[3];
-    uint32_t delegation, why;
+    uint32_t delegation, why; /* open_delegation_type4, why_no_delegation4 */
+    struct nfs4_id delegation_id;
+    bool recall;
+    uint64_t space_limit;
 };
 /* Behind nfs4_result(OP_OPEN). */
 struct nfs4_open_result nfs4_open_read(struct nfs4c *c);
@@ -221,6 +259,9 @@ struct nfs4_opened {
     struct nfs4_id stateid;
     struct nfs4_handle file;
     uint32_t flags;
+    uint32_t delegation, why;
+    struct nfs4_id delegation_id;
+    bool recall;
 };
 uint32_t nfs4_try_open(struct nfs4c *c, const struct nfs4_handle *dir, struct nfs4_open_args *args,
                        struct nfs4_opened *opened_r);
@@ -238,6 +279,11 @@ uint32_t nfs4_try_lockt(struct nfs4c *c, const struct nfs4_handle *file, uint32_
                         uint64_t length, const char *owner, struct nfs4_denied *denied_r);
 uint32_t nfs4_try_read(struct nfs4c *c, const struct nfs4_handle *file, const struct nfs4_id *id);
 uint32_t nfs4_try_write(struct nfs4c *c, const struct nfs4_handle *file, const struct nfs4_id *id);
+
+uint32_t nfs4_try_delegreturn(struct nfs4c *c, const struct nfs4_handle *file, const struct nfs4_id *id);
+/* GETATTR of change and size; NULL where not wanted. */
+uint32_t nfs4_try_getattr(struct nfs4c *c, const struct nfs4_handle *file, uint64_t *change_r,
+                          uint64_t *size_r);
 
 extern const struct nfs4_id nfs4_zeros, nfs4_ones, nfs4_current;
 

@@ -153,8 +153,8 @@ static void test_claims(void **state)
     struct nfs4_opened opened;
     const struct {
         uint32_t claim, status;
-    } rows[] = {{1, NFS4ERR_NO_GRACE},    {2, NFS4ERR_BAD_STATEID}, {3, NFS4ERR_NOTSUPP}, {4, NFS4_OK},
-                {5, NFS4ERR_BAD_STATEID}, {6, NFS4ERR_NOTSUPP},     {7, NFS4ERR_BADXDR}};
+    } rows[] = {{1, NFS4ERR_NO_GRACE},    {2, NFS4ERR_NOTDIR},  {3, NFS4ERR_NOTSUPP}, {4, NFS4_OK},
+                {5, NFS4ERR_BAD_STATEID}, {6, NFS4ERR_NOTSUPP}, {7, NFS4ERR_BADXDR}};
 
     (void)state;
     opened = nfs4_must_open(&c, &top, &args);

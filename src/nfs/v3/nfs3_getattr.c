@@ -7,9 +7,15 @@ void nfs3__getattr(struct nfs3_request *request)
 {
     struct inode_attr attr;
     uint8_t *at;
+    enum err err;
 
     if (!nfs3__open_object(request, &request->args.handle))
         return;
+    err = nfs4__settle_attributes(request->server, request->object);
+    if (err != ERR_OK) {
+        nfs3__fail(request, err);
+        return;
+    }
     vfs_getattr(request->object, &attr);
     at = writer_reserve(&request->call->reply, 4 + NFS3_FATTR_SIZE);
     if (at != NULL)

@@ -1,12 +1,18 @@
 /*
- * nfs4_callback.c - calls to a client of NFSv4.1 over the back channel (RFC 8881 2.10.3.1, 20.9).
+ * nfs4_callback.c - calls to a client: of NFSv4.1 over the back channel (RFC 8881 2.10.3.1, 20.9), of NFSv4.0
+ * over a connection of our own (RFC 7530 15.1).
  *
- * The happy path: a session of the client that has a connection for it lends a slot; CB_COMPOUND with
+ * The happy path of 4.1: a session of the client that has a connection for it lends a slot; CB_COMPOUND with
  * CB_SEQUENCE and one operation goes out; the client's answer gives the slot back and tells its status. A
  * call is alive until its answer, its time-out or the end of its connection, also when nobody waits for it
  * any more: a slot's sequence id may be used for another call only when the client has answered this one.
+ *
+ * In 4.0 CB_COMPOUND with the client's callback_ident and the operation alone goes to its address; the rpc
+ * room connects when it must.
  */
 #include "nfs/v4/nfs4_callback.h"
+#include "nfs/v4/nfs4_server.h"
+#include "dittofs/rpc_client.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,16 +21,29 @@ enum {
     CB_COMPOUND = 1,
     ARGUMENTS_MAX = 4096,
     TAG_MAX = 1024,
-    SEQUENCE_RESULTS = 32 /* behind CB_SEQUENCE's status */
+    SEQUENCE_RESULTS = 32, /* behind CB_SEQUENCE's status */
+    PATIENCE_MOST_MS = 10000
 };
 
 struct nfs4_callback {
-    struct onc_callback rpc;
-    struct session *session; /* held */
+    struct list link; /* in server->callbacks */
+    struct nfs4_server *server;
+    struct onc_callback back;      /* 4.1 */
+    struct onc_client_call call;   /* 4.0 */
+    struct session *session;       /* 4.1: held */
+    uint64_t clientid, generation; /* whose path it tells of */
     uint32_t slot, opnum;
-    void (*done)(void *data, enum err err, uint32_t status); /* NULL: nobody waits */
+    /* NULL: nobody waits */
+    void (*done)(void *data, enum err err, uint32_t status, struct reader *results);
     void *data;
 };
+
+uint64_t nfs4__callback_patience_ms(const struct nfs4_server *server)
+{
+    uint64_t quarter_ms = state_options(server->state)->lease_ms / 4;
+
+    return quarter_ms < PATIENCE_MOST_MS ? quarter_ms : PATIENCE_MOST_MS;
+}
 
 /* ---- the answer ---- */
 
@@ -38,23 +57,58 @@ static bool decode_sequence(struct reader *reader, struct nfs4_callback_reply *r
     return reply->sequence_status != NFS4_OK || reader_skip(reader, SEQUENCE_RESULTS);
 }
 
-bool nfs4__callback_decode(struct reader *reader, uint32_t opnum, struct nfs4_callback_reply *reply_r)
+/* The operation that was asked for; OP_ILLEGAL answers for one that the client does not know. */
+static bool decode_operation(struct reader *reader, uint32_t opnum, struct nfs4_callback_reply *reply)
+{
+    uint32_t number;
+
+    if (!reader_be32(reader, &number) || (number != opnum && number != OP_ILLEGAL) ||
+        !reader_be32(reader, &reply->status) || (number == OP_ILLEGAL && reply->status == NFS4_OK))
+        return false;
+    reply->has_status = true;
+    return true;
+}
+
+bool nfs4__callback_decode(struct reader *reader, uint32_t minor, uint32_t opnum,
+                           struct nfs4_callback_reply *reply_r)
 {
     struct nfs4_callback_reply reply = {.has_status = false};
     const uint8_t *tag;
-    uint32_t status, length, count, number;
+    uint32_t status, length, count;
 
     if (!reader_be32(reader, &status) || !reader_xdr_opaque(reader, TAG_MAX, &tag, &length) ||
-        !reader_be32(reader, &count) || count == 0 || count > 2 || !decode_sequence(reader, &reply))
+        !reader_be32(reader, &count))
         return false;
-    if (count == 2) {
-        if (reply.sequence_status != NFS4_OK || !reader_be32(reader, &number) || number != opnum ||
-            !reader_be32(reader, &reply.status))
-            return false;
+    if (minor == 0 && count == 0 && status != NFS4_OK) {
+        reply.status = status; /* a client that could not begin with it: MINOR_VERS_MISMATCH, RESOURCE */
         reply.has_status = true;
+    } else if (minor == 0) {
+        if (count != 1 || !decode_operation(reader, opnum, &reply))
+            return false;
+    } else {
+        if (count == 0 || count > 2 || !decode_sequence(reader, &reply))
+            return false;
+        if (count == 2 && (reply.sequence_status != NFS4_OK || !decode_operation(reader, opnum, &reply)))
+            return false;
     }
     *reply_r = reply;
     return true;
+}
+
+static void callback_free(struct nfs4_callback *callback)
+{
+    list_remove(&callback->link);
+    session_drop(&callback->session);
+    free(callback);
+}
+
+static void finish(struct nfs4_callback *callback, enum err err, uint32_t status, struct reader *results)
+{
+    /* A slot that was taken away, or a call that we could not send, says nothing of the client. */
+    nfs4__path_note(callback->server, callback->clientid, callback->generation, err == ERR_OK);
+    if (callback->done != NULL)
+        callback->done(callback->data, err, status, err == ERR_OK && status == NFS4_OK ? results : NULL);
+    callback_free(callback);
 }
 
 /* The client has seen the sequence id: with what it kept of it, or without. */
@@ -64,27 +118,44 @@ static bool has_used_slot(const struct nfs4_callback_reply *reply)
            reply->sequence_status == NFS4ERR_SEQ_FALSE_RETRY;
 }
 
-static void callback_done(struct onc_callback *rpc, enum err err, struct reader *results)
+/* The client's slots are no longer what ours are: it has to make a new session (RFC 8881 18.46.3). */
+static bool is_fault(uint32_t sequence_status)
 {
-    struct nfs4_callback *callback = container_of(rpc, struct nfs4_callback, rpc);
+    return sequence_status == NFS4ERR_BADSESSION || sequence_status == NFS4ERR_BADSLOT ||
+           sequence_status == NFS4ERR_SEQ_MISORDERED || sequence_status == NFS4ERR_SEQ_FALSE_RETRY;
+}
+
+static void back_done(struct onc_callback *back, enum err err, struct reader *results)
+{
+    struct nfs4_callback *callback = container_of(back, struct nfs4_callback, back);
+    struct nfs4_session *user = session_user(callback->session);
     struct nfs4_callback_reply reply = {.has_status = false};
     bool used = false;
 
-    if (err == ERR_OK && !nfs4__callback_decode(results, callback->opnum, &reply))
+    if (err == ERR_OK && !nfs4__callback_decode(results, 1, callback->opnum, &reply))
         err = ERR_BADXDR;
     if (err == ERR_OK) {
         used = has_used_slot(&reply);
         if (!reply.has_status)
-            reply.status = reply.sequence_status;
+            reply.status = reply.sequence_status == NFS4_OK ? NFS4ERR_SERVERFAULT : reply.sequence_status;
+        if (user != NULL && is_fault(reply.sequence_status))
+            user->back_fault = true;
     }
     session_back_end(callback->session, callback->slot, used);
-    session_drop(&callback->session);
-    if (callback->done != NULL)
-        callback->done(callback->data, err, reply.status);
-    free(callback);
+    finish(callback, err, reply.status, results);
 }
 
-/* ---- the call ---- */
+static void call_done(struct onc_client_call *call, enum err err, struct reader *results)
+{
+    struct nfs4_callback *callback = container_of(call, struct nfs4_callback, call);
+    struct nfs4_callback_reply reply = {.has_status = false};
+
+    if (err == ERR_OK && !nfs4__callback_decode(results, 0, callback->opnum, &reply))
+        err = ERR_BADXDR;
+    finish(callback, err, reply.status, results);
+}
+
+/* ---- the call over a back channel ---- */
 
 /* A session of CLIENT that can be called now. */
 static struct session *find_session(const struct client *client)
@@ -102,8 +173,21 @@ bool nfs4__callback_is_possible(const struct client *client)
     return find_session(client) != NULL;
 }
 
-static void encode(struct writer *writer, const struct session *session, const struct nfs4_callback *callback,
-                   uint32_t seqid, const struct nfs4_callback_spec *spec)
+/* csa_referring_call_lists */
+static void encode_referring(struct writer *writer, const struct nfs4_request *referring)
+{
+    writer_be32(writer, referring == NULL ? 0 : 1);
+    if (referring == NULL)
+        return;
+    writer_bytes(writer, referring->session, SESSION_ID_SIZE);
+    writer_be32(writer, 1);
+    writer_be32(writer, referring->seqid);
+    writer_be32(writer, referring->slot);
+}
+
+static void encode_back(struct writer *writer, const struct session *session,
+                        const struct nfs4_callback *callback, uint32_t seqid,
+                        const struct nfs4_callback_spec *spec)
 {
     const struct nfs4_session *user = session_user(session);
 
@@ -117,36 +201,9 @@ static void encode(struct writer *writer, const struct session *session, const s
     writer_be32(writer, callback->slot);
     writer_be32(writer, session_back_slot_count(session) - 1);
     writer_xdr_bool(writer, false); /* csa_cachethis */
-    writer_be32(writer, 0);         /* no referring calls */
+    encode_referring(writer, spec->referring);
     writer_be32(writer, spec->opnum);
     writer_bytes(writer, spec->arguments, spec->length);
-}
-
-static void set_credential(struct onc_credential *credential, const struct nfs4_session *user)
-{
-    credential->flavor = user->callback_flavor;
-    credential->uid = user->callback_uid;
-    credential->gid = user->callback_gid;
-    memcpy(credential->machine_name, user->callback_machine, sizeof credential->machine_name);
-}
-
-static struct nfs4_callback *callback_new(struct session *session, const struct nfs4_callback_spec *spec)
-{
-    struct nfs4_callback *callback = calloc(1, sizeof *callback);
-    const struct nfs4_session *user = session_user(session);
-
-    if (callback == NULL)
-        return NULL;
-    callback->opnum = spec->opnum;
-    callback->done = spec->done;
-    callback->data = spec->data;
-    callback->rpc.done = callback_done;
-    callback->rpc.program = user->callback_program;
-    callback->rpc.version = VERSION;
-    callback->rpc.procedure = CB_COMPOUND;
-    callback->rpc.timeout_ms = spec->timeout_ms;
-    set_credential(&callback->rpc.credential, user);
-    return callback;
 }
 
 /* The slot is ours. */
@@ -154,45 +211,108 @@ static enum err send_on_slot(struct session *session, struct nfs4_callback *call
                              const struct nfs4_callback_spec *spec)
 {
     const struct nfs4_session *user = session_user(session);
+    struct onc_callback *back = &callback->back;
     uint8_t bytes[ARGUMENTS_MAX];
     struct writer writer;
 
     writer_init(&writer, bytes,
                 user->back_request_max < sizeof bytes ? user->back_request_max : sizeof bytes);
-    encode(&writer, session, callback, seqid, spec);
+    encode_back(&writer, session, callback, seqid, spec);
     if (writer.failed)
         return ERR_INVAL;
-    return onc_conn_call(session_back_connection(session), &callback->rpc, bytes, writer.length);
+    back->done = back_done;
+    back->program = user->callback_program;
+    back->version = VERSION;
+    back->procedure = CB_COMPOUND;
+    back->timeout_ms = spec->timeout_ms;
+    back->credential.flavor = user->callback_flavor;
+    back->credential.uid = user->callback_uid;
+    back->credential.gid = user->callback_gid;
+    memcpy(back->credential.machine_name, user->callback_machine, sizeof back->credential.machine_name);
+    return onc_conn_call(session_back_connection(session), back, bytes, writer.length);
 }
 
-enum err nfs4__callback_send(struct client *client, const struct nfs4_callback_spec *spec,
-                             struct nfs4_callback **callback_r)
+static enum err send_back(struct client *client, struct nfs4_callback *callback,
+                          const struct nfs4_callback_spec *spec)
 {
     struct session *session = find_session(client);
-    struct nfs4_callback *callback;
     uint32_t seqid;
     enum err err;
 
     if (session == NULL)
         return ERR_NETWORK;
-    callback = callback_new(session, spec);
-    if (callback == NULL)
-        return ERR_NOMEM;
     err = session_back_begin(session, &callback->slot, &seqid);
     if (err != ERR_OK)
-        goto err_after_new;
+        return err;
     err = send_on_slot(session, callback, seqid, spec);
     if (err != ERR_OK)
-        goto err_after_begin;
-    callback->session = session_hold(session);
+        session_back_end(session, callback->slot, false);
+    else
+        callback->session = session_hold(session);
+    return err;
+}
+
+/* ---- the call over a connection of ours ---- */
+
+static enum err send_own(struct nfs4_callback *callback, const struct nfs4_client *user,
+                         const struct nfs4_callback_spec *spec)
+{
+    struct onc_client_call *call = &callback->call;
+    uint8_t bytes[ARGUMENTS_MAX];
+    struct writer writer;
+
+    if (!user->has_callback)
+        return ERR_NETWORK;
+    writer_init(&writer, bytes, sizeof bytes);
+    writer_xdr_opaque(&writer, "", 0); /* tag */
+    writer_be32(&writer, 0);           /* minor version */
+    writer_be32(&writer, user->callback_ident);
+    writer_be32(&writer, 1);
+    writer_be32(&writer, spec->opnum);
+    writer_bytes(&writer, spec->arguments, spec->length);
+    if (writer.failed)
+        return ERR_INVAL;
+    call->done = call_done;
+    call->to = user->callback_address;
+    call->transport = ONC_TCP;
+    call->program = user->callback_program;
+    call->version = VERSION;
+    call->procedure = CB_COMPOUND;
+    call->timeout_ms = spec->timeout_ms;
+    call->credential.flavor = user->callback_flavor;
+    call->credential.uid = user->callback_uid;
+    call->credential.gid = user->callback_gid;
+    return onc_client_call(callback->server->outgoing, call, bytes, writer.length);
+}
+
+/* ---- either ---- */
+
+enum err nfs4__callback_send(struct nfs4_server *server, struct client *client,
+                             const struct nfs4_callback_spec *spec, struct nfs4_callback **callback_r)
+{
+    const struct nfs4_client *user = client_user(client);
+    struct nfs4_callback *callback = calloc(1, sizeof *callback);
+    enum err err;
+
+    if (callback == NULL)
+        return ERR_NOMEM;
+    callback->server = server;
+    callback->clientid = client_id(client);
+    callback->generation = user->generation;
+    callback->opnum = spec->opnum;
+    callback->done = spec->done;
+    callback->data = spec->data;
+    if (client_family(client) == NFS4_FAMILY_0)
+        err = send_own(callback, user, spec);
+    else
+        err = send_back(client, callback, spec);
+    if (err != ERR_OK) {
+        free(callback);
+        return err;
+    }
+    list_push_back(&server->callbacks, &callback->link);
     *callback_r = callback;
     return ERR_OK;
-
-err_after_begin:
-    session_back_end(session, callback->slot, false);
-err_after_new:
-    free(callback);
-    return err;
 }
 
 void nfs4__callback_forget(struct nfs4_callback **callback)
@@ -200,4 +320,15 @@ void nfs4__callback_forget(struct nfs4_callback **callback)
     if (*callback != NULL)
         (*callback)->done = NULL;
     *callback = NULL;
+}
+
+void nfs4__callbacks_close(struct nfs4_server *server)
+{
+    while (!list_is_empty(&server->callbacks)) {
+        struct nfs4_callback *callback = list_first(&server->callbacks, struct nfs4_callback, link);
+
+        onc_callback_cancel(&callback->back);
+        onc_client_cancel(&callback->call);
+        callback_free(callback);
+    }
 }

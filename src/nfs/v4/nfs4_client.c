@@ -1,8 +1,8 @@
 /*
  * nfs4_client.c - what clients of all minor versions share: who asks, which client it is, which file's state.
  */
+#include "nfs/v4/nfs4_callback.h"
 #include "nfs/v4/nfs4_server.h"
-#include "nfs/v4/nfs4_state.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +14,8 @@ struct nfs4_client *nfs4__client_new(void)
 static void client_gone(struct client *client, void *user)
 {
     (void)client;
+    if (user != NULL)
+        nfs4__path_release(user);
     free(user);
 }
 
@@ -52,11 +54,25 @@ void nfs4__client_renew(struct client *client)
     invariant(err == ERR_OK); /* one that is found has not gone */
 }
 
-void nfs4__client_used(const struct nfs4_compound *compound, struct client *client)
+void nfs4__client_used(struct nfs4_compound *compound, struct client *client)
 {
     /* In 4.1 SEQUENCE alone renews (RFC 8881 8.3). */
-    if (compound->minor == 0)
-        nfs4__client_renew(client);
+    if (compound->minor > 0)
+        return;
+    compound->clientid = client_id(client);
+    nfs4__client_renew(client);
+}
+
+struct client *nfs4__compound_client(const struct nfs4_compound *compound)
+{
+    struct client *client;
+    uint64_t id = compound->clientid;
+
+    if (compound->minor > 0)
+        return compound->has_session ? compound->session->client : NULL;
+    if (id == 0)
+        id = nfs4__connection_client(compound);
+    return id != 0 && client_by_id(compound->server->state, id, &client) == ERR_OK ? client : NULL;
 }
 
 uint32_t nfs4__client_of_id(struct nfs4_compound *compound, uint64_t id, struct client **client_r)
@@ -70,6 +86,7 @@ uint32_t nfs4__client_of_id(struct nfs4_compound *compound, uint64_t id, struct 
     if (err != ERR_OK)
         return nfs4__status(compound, err);
     nfs4__client_used(compound, client);
+    nfs4__connection_set_client(compound, id);
     *client_r = client;
     return NFS4_OK;
 }
@@ -99,10 +116,9 @@ static uint64_t ino_of(const struct nfs4_filehandle *fh)
     return attr.ino;
 }
 
-struct state_file *nfs4__state_file_find(const struct nfs4_compound *compound)
+struct state_file *nfs4__state_file_find(const struct nfs4_compound *compound,
+                                         const struct nfs4_filehandle *fh)
 {
-    const struct nfs4_filehandle *fh = &compound->current;
-
     return state_file_find(compound->server->state, fh->export_id, ino_of(fh));
 }
 

@@ -5,9 +5,11 @@
  * RFC 7530 tells records { v, x, c, k, s } apart: verifier, id string, client id, callback, confirm value.
  * They are the records of client.h, at most one confirmed and one unconfirmed of each x.
  */
+#include "nfs/v4/nfs4_callback.h"
 #include "nfs/v4/nfs4_operations.h"
 #include "nfs/v4/nfs4_server.h"
 #include "nfs/v4/nfs4_state.h"
+#include "dittofs/grant.h"
 #include <string.h>
 
 struct setclientid_args {
@@ -39,7 +41,8 @@ static void copy_text(char *to, size_t size, const uint8_t *text, uint32_t lengt
         memcpy(to, text, length);
 }
 
-static struct nfs4_client *client_of_args(const struct setclientid_args *args)
+static struct nfs4_client *client_of_args(const struct nfs4_compound *compound,
+                                          const struct setclientid_args *args)
 {
     struct nfs4_client *user = nfs4__client_new();
 
@@ -49,6 +52,7 @@ static struct nfs4_client *client_of_args(const struct setclientid_args *args)
     user->callback_ident = args->ident;
     copy_text(user->netid, sizeof user->netid, args->netid, args->netid_length);
     copy_text(user->address, sizeof user->address, args->address, args->address_length);
+    nfs4__path_init(compound, user);
     return user;
 }
 
@@ -81,7 +85,7 @@ static uint32_t record(struct nfs4_compound *compound, struct client_spec *spec,
                        const struct setclientid_args *args, struct client *update_of)
 {
     struct client *client;
-    struct nfs4_client *user = client_of_args(args);
+    struct nfs4_client *user = client_of_args(compound, args);
     enum err err;
 
     if (user == NULL)
@@ -167,7 +171,9 @@ uint32_t nfs4__setclientid_confirm(struct nfs4_compound *compound)
     if (unconfirmed != NULL && client_confirm_value(unconfirmed) == args->verifier) {
         if (would_throw_out(compound, unconfirmed, principal))
             return NFS4ERR_CLID_INUSE;
-        nfs4__client_used(compound, client_confirm(unconfirmed));
+        client = client_confirm(unconfirmed);
+        nfs4__client_used(compound, client);
+        nfs4__path_test(compound->server, client);
         return NFS4_OK;
     }
     /* A retry. */
@@ -186,6 +192,11 @@ bool nfs4__renew_decode(struct nfs4_compound *compound)
 uint32_t nfs4__renew(struct nfs4_compound *compound)
 {
     struct client *client;
+    uint32_t status = nfs4__client_of_id(compound, *nfs4_args(compound, uint64_t), &client);
 
-    return nfs4__client_of_id(compound, *nfs4_args(compound, uint64_t), &client);
+    if (status != NFS4_OK || grant_next_of_client(client, NULL) == NULL || !nfs4__path_is_down(client))
+        return status;
+    /* Its lease is renewed all the same; it would not hear of recalls (RFC 7530 16.28.4). */
+    nfs4__path_test(compound->server, client);
+    return NFS4ERR_CB_PATH_DOWN;
 }

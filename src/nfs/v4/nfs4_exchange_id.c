@@ -121,19 +121,26 @@ static void encode_result(struct nfs4_compound *compound, const struct client *c
     writer_be32(reply, 0); /* no implementation id: it would only help who looks for holes */
 }
 
-static uint32_t record(struct nfs4_compound *compound, const struct client_spec *spec)
+static uint32_t record(struct nfs4_compound *compound, struct client_spec *spec)
 {
+    struct nfs4_client *user = nfs4__client_new();
     struct client *client;
-    enum err err = client_new(compound->server->state, spec, NULL, &client);
+    enum err err;
 
-    if (err != ERR_OK)
+    if (user == NULL)
+        return NFS4ERR_DELAY;
+    spec->user = user;
+    err = client_new(compound->server->state, spec, NULL, &client);
+    if (err != ERR_OK) {
+        nfs4__client_operations.gone(NULL, user);
         return nfs4__status(compound, err);
+    }
     encode_result(compound, client);
     return NFS4_OK;
 }
 
 /* RFC 8881 18.35.5 */
-static uint32_t exchange(struct nfs4_compound *compound, const struct client_spec *spec, bool update)
+static uint32_t exchange(struct nfs4_compound *compound, struct client_spec *spec, bool update)
 {
     struct client *confirmed, *unconfirmed;
 

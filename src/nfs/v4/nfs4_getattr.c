@@ -2,6 +2,7 @@
  * nfs4_getattr.c - GETATTR, VERIFY, NVERIFY, SETATTR and ACCESS (RFC 8881 18.7, 18.31, 18.15, 18.30, 18.1).
  */
 #include "nfs/v4/nfs4_attr.h"
+#include "nfs/v4/nfs4_delegation.h"
 #include "nfs/v4/nfs4_operations.h"
 #include "nfs/v4/nfs4_server.h"
 #include "nfs/v4/nfs4_state.h"
@@ -30,6 +31,7 @@ static uint32_t source_of_current(struct nfs4_compound *compound, struct nfs4_at
 
 struct getattr_args {
     struct nfs4_bitmap wanted;
+    struct nfs4_asker asker;
 };
 
 bool nfs4__getattr_decode(struct nfs4_compound *compound)
@@ -37,14 +39,33 @@ bool nfs4__getattr_decode(struct nfs4_compound *compound)
     return nfs4__decode_bitmap(&compound->arguments, &nfs4_args(compound, struct getattr_args)->wanted);
 }
 
+static void getattr_asked(struct nfs4_asker *asker, uint32_t status, bool has_size, uint64_t size)
+{
+    struct getattr_args *args = container_of(asker, struct getattr_args, asker);
+    struct nfs4_compound *compound = nfs4_compound_of(args);
+    struct nfs4_attr_source source;
+
+    if (status == NFS4_OK)
+        status = source_of_current(compound, &source);
+    if (status == NFS4_OK) {
+        if (has_size)
+            source.attr.size = size;
+        nfs4_attr_encode(&compound->call->reply, &source, &args->wanted);
+    }
+    nfs4__resume(compound, status);
+}
+
 uint32_t nfs4__getattr(struct nfs4_compound *compound)
 {
-    const struct getattr_args *args = nfs4_args(compound, struct getattr_args);
+    struct getattr_args *args = nfs4_args(compound, struct getattr_args);
     struct nfs4_attr_source source;
     uint32_t status = nfs4_attr_check_readable(&args->wanted);
 
     if (status == NFS4_OK)
         status = source_of_current(compound, &source);
+    args->asker.done = getattr_asked;
+    if (status == NFS4_OK)
+        status = nfs4__delegation_ask(compound, &args->wanted, &args->asker);
     if (status == NFS4_OK)
         nfs4_attr_encode(&compound->call->reply, &source, &args->wanted);
     return status;
@@ -107,6 +128,8 @@ static uint32_t compare(struct nfs4_compound *compound, bool *same_r)
     if (status == NFS4_OK)
         status = source_of_current(compound, &source);
     if (status == NFS4_OK)
+        status = nfs4__delegation_settle(compound, &fattr->mask);
+    if (status == NFS4_OK)
         status = compare_with(&source, fattr, same_r);
     if (status != NFS4_OK || *same_r)
         return status;
@@ -160,6 +183,7 @@ uint32_t nfs4__setattr(struct nfs4_compound *compound)
         status = nfs4__context(compound);
     if (status != NFS4_OK)
         return status;
+    nfs4__set_grant_client(compound, nfs4__compound_client(compound));
     vfs_getattr(compound->current.inode, &attr);
     /* The stateid counts for a size only (RFC 8881 18.30.3). */
     if (args->set.set.set & VFS_SET_SIZE) {

@@ -278,7 +278,7 @@ uint32_t nfs4__lockt(struct nfs4_compound *compound)
     if (grace_is_active(compound->server->state))
         return NFS4ERR_GRACE;
     owner = owner_find(client, NFS4_LOCK_OWNER, args->owner.key, args->owner.length);
-    err = lock_test(nfs4__state_file_find(compound), owner, &request, &conflict);
+    err = lock_test(nfs4__state_file_find(compound, &compound->current), owner, &request, &conflict);
     if (err == ERR_DENIED)
         encode_denied(compound, &conflict);
     return err == ERR_OK ? NFS4_OK : nfs4__status(compound, err);

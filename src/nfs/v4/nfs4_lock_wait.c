@@ -130,10 +130,11 @@ static void start_timer(struct nfs4_server *server)
 
 /* ---- telling the client ---- */
 
-static void notified(void *data, enum err err, uint32_t status)
+static void notified(void *data, enum err err, uint32_t status, struct reader *results)
 {
     struct nfs4_blocked *blocked = data;
 
+    (void)results;
     blocked->callback = NULL;
     /* Who is busy comes later; who can't be told, in half a minute perhaps. */
     if (err != ERR_OK || (status != NFS4_OK && status != NFS4ERR_DELAY))
@@ -157,7 +158,7 @@ static enum err notify(struct nfs4_blocked *blocked, const struct client *client
         return ERR_INVAL;
     spec.arguments = bytes;
     spec.length = writer.length;
-    return nfs4__callback_send(owner_client(blocked->owner), &spec, &blocked->callback);
+    return nfs4__callback_send(blocked->server, owner_client(blocked->owner), &spec, &blocked->callback);
 }
 
 static void turn_came(struct lock_waiter *waiter, enum err err)

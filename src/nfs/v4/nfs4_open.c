@@ -4,8 +4,7 @@
  * The happy path: the client and the open owner are found, in 4.0 the owner's sequence is looked at; the file
  * is found or made (by name: nfs4_open_create.c) or is the current one (reclaims, CLAIM_FH); its type and the
  * caller's rights are checked, unless he has just made it; nobody else denies what is asked for; a file that
- * is to be emptied is; the owner's open is made, or gets more access. No delegation is ever given, so the
- * claims that need one find none.
+ * is to be emptied is; the owner's open is made, or gets more access; a delegation is given, if it can be.
  *
  * A failure before the state room's part leaves nothing behind but a file that was made: as an open(2) that
  * fails after its creation does.
@@ -17,17 +16,7 @@
 #include <string.h>
 
 /* RFC 8881 18.16.2 */
-enum {
-    OPEN_CREATE = 1,
-    RESULT_CONFIRM = 2,
-    RESULT_LOCKTYPE_POSIX = 4,
-    RESULT_MAY_NOTIFY_LOCK = 32,
-    DELEGATE_NONE = 0,
-    DELEGATE_NONE_EXT = 3,
-    WHY_NOT_WANTED = 0,
-    WHY_RESOURCE = 2,
-    WHY_CANCELLED = 7
-};
+enum { OPEN_CREATE = 1, RESULT_CONFIRM = 2, RESULT_LOCKTYPE_POSIX = 4, RESULT_MAY_NOTIFY_LOCK = 32 };
 
 /* ---- arguments ---- */
 
@@ -91,9 +80,9 @@ static uint32_t check_share(const struct nfs4_compound *compound, const struct n
     uint32_t known = SHARE_ACCESS_BOTH;
 
     if (compound->minor > 0)
-        known |= SHARE_WANT_MASK | SHARE_SIGNAL_MASK;
+        known |= WANT_MASK | WANT_SIGNAL_MASK | WANT_HINTS;
     if ((open->access & ~known) || (open->access & SHARE_ACCESS_BOTH) == 0 ||
-        (open->access & SHARE_WANT_MASK) > SHARE_WANT_CANCEL || open->deny > SHARE_DENY_BOTH)
+        (open->access & WANT_MASK) > WANT_CANCEL || open->deny > SHARE_DENY_BOTH)
         return NFS4ERR_INVAL;
     return NFS4_OK;
 }
@@ -117,23 +106,40 @@ static uint32_t take_current(struct nfs4_compound *compound, struct nfs4_open *o
     return NFS4_OK;
 }
 
-static uint32_t find_file(struct nfs4_compound *compound, struct nfs4_open *open)
+/* An open that the client has done by itself under a delegation. */
+static bool is_delegated(const struct nfs4_open *open)
+{
+    return open->claim == CLAIM_DELEGATE_CUR || open->claim == CLAIM_DELEG_CUR_FH;
+}
+
+/* Is the delegation that it was done under still there? */
+static uint32_t check_delegation(struct nfs4_compound *compound, const struct nfs4_open *open)
 {
     struct stateid_object object;
+    uint32_t status = nfs4__stateid_find_of(compound, &open->file, &open->stateid, STATEID_GRANT, &object);
+
+    return status == NFS4_OK && object.client != open->client ? NFS4ERR_BAD_STATEID : status;
+}
+
+static uint32_t find_file(struct nfs4_compound *compound, struct nfs4_open *open)
+{
     uint32_t status;
 
     switch (open->claim) {
     case CLAIM_NULL:
         return nfs4__open_by_name(compound, open);
     case CLAIM_PREVIOUS:
-        /* Nobody was given a delegation before the restart either. */
-        return open->delegation == DELEGATE_NONE ? take_current(compound, open) : NFS4ERR_RECLAIM_BAD;
+        return open->delegation > DELEGATE_WRITE ? NFS4ERR_INVAL : take_current(compound, open);
     case CLAIM_FH:
         return take_current(compound, open);
     case CLAIM_DELEGATE_CUR:
+        if (open->create)
+            return NFS4ERR_INVAL;
+        status = nfs4__open_by_name(compound, open);
+        return status == NFS4_OK ? check_delegation(compound, open) : status;
     case CLAIM_DELEG_CUR_FH:
-        status = nfs4__stateid_find(compound, &open->stateid, STATEID_GRANT, &object);
-        return status == NFS4_OK ? NFS4ERR_BAD_STATEID : status;
+        status = take_current(compound, open);
+        return status == NFS4_OK ? check_delegation(compound, open) : status;
     case CLAIM_DELEGATE_PREV:
     case CLAIM_DELEG_PREV_FH:
         break;
@@ -234,7 +240,8 @@ static enum err add(struct nfs4_open *open, struct state_file *file, struct open
                              .owner = open->opener,
                              .access = share_of(open->access),
                              .deny = share_of(open->deny),
-                             .reclaim = open->claim == CLAIM_PREVIOUS};
+                             .reclaim = open->claim == CLAIM_PREVIOUS,
+                             .any_time = is_delegated(open)};
 
     return open_add(&spec, open_r);
 }
@@ -263,28 +270,55 @@ static uint32_t set_state(struct nfs4_compound *compound, struct nfs4_open *open
     return NFS4_OK;
 }
 
-/* ---- the result ---- */
+/* ---- the delegation ---- */
 
-static void encode_delegation(const struct nfs4_compound *compound, const struct nfs4_open *open)
+static void wish_init(struct nfs4_delegation_wish *wish, const struct nfs4_open *open,
+                      struct state_file *file)
 {
-    struct writer *reply = &compound->call->reply;
-    uint32_t want = open->access & SHARE_WANT_MASK;
-
-    /* Who asked with the bits of 4.1 hears why not (RFC 8881 18.16.3). */
-    if (want == 0) {
-        writer_be32(reply, DELEGATE_NONE);
-        return;
-    }
-    writer_be32(reply, DELEGATE_NONE_EXT);
-    if (want == SHARE_WANT_NO_DELEGATION) {
-        writer_be32(reply, WHY_NOT_WANTED);
-    } else if (want == SHARE_WANT_CANCEL) {
-        writer_be32(reply, WHY_CANCELLED);
-    } else {
-        writer_be32(reply, WHY_RESOURCE);
-        writer_xdr_bool(reply, false); /* nor will it be told when there is one */
-    }
+    *wish = (struct nfs4_delegation_wish){.client = open->client, .fh = &open->file, .file = file};
+    if (open->access & SHARE_ACCESS_READ)
+        wish->io |= NFS4_IO_READ;
+    if (open->access & SHARE_ACCESS_WRITE)
+        wish->io |= NFS4_IO_WRITE;
 }
+
+/* What the client had before the restart, it says. Another of its owners may have been here before. */
+static uint32_t reclaim_delegation(struct nfs4_compound *compound, struct nfs4_open *open,
+                                   struct state_file *file)
+{
+    struct nfs4_delegation_wish wish;
+    enum err err;
+
+    wish_init(&wish, open, file);
+    wish.type = (enum nfs4_delegation_type)open->delegation;
+    wish.reclaim = true;
+    err = nfs4__delegation_give(compound, &wish, &open->given);
+    if (err == ERR_EXIST)
+        open->given = nfs4__delegation_find(open->client, file);
+    if (err == ERR_AGAIN || (err == ERR_EXIST && open->given->type != wish.type))
+        return NFS4ERR_RECLAIM_CONFLICT;
+    return err == ERR_OK || err == ERR_EXIST ? NFS4_OK : nfs4__status(compound, err);
+}
+
+/* A delegation is a favour: without it the open is as good. */
+static void offer_delegation(struct nfs4_compound *compound, struct nfs4_open *open, struct state_file *file)
+{
+    uint32_t want = open->access & WANT_MASK;
+    struct nfs4_delegation_wish wish;
+    enum err err;
+
+    open->why = WHY_RESOURCE;
+    /* RFC 7530 16.16.5: not beside an open that has yet to be confirmed. */
+    if (want == WANT_NONE || want == WANT_CANCEL || is_delegated(open) || open->claim == CLAIM_PREVIOUS ||
+        (compound->minor == 0 && !owner_is_confirmed(open->opener)))
+        return;
+    wish_init(&wish, open, file);
+    wish.type = (wish.io & NFS4_IO_WRITE) && want != WANT_READ ? DELEGATE_WRITE : DELEGATE_READ;
+    err = nfs4__delegation_give(compound, &wish, &open->given);
+    open->why = nfs4__delegation_why(err);
+}
+
+/* ---- the result ---- */
 
 static void encode_result(struct nfs4_compound *compound, const struct nfs4_open *open,
                           struct stateid stateid)
@@ -300,7 +334,10 @@ static void encode_result(struct nfs4_compound *compound, const struct nfs4_open
     nfs4__encode_change_info(reply, true, open->change_before, open->change_after);
     writer_be32(reply, flags);
     nfs4__encode_bitmap(reply, &open->attributes_set);
-    encode_delegation(compound, open);
+    if (open->given == NULL)
+        nfs4__delegation_encode_none(compound, open->access & WANT_MASK, open->why);
+    else
+        nfs4__delegation_encode(compound, open->given, !compound->server->delegations);
 }
 
 /* ---- the whole ---- */
@@ -332,10 +369,14 @@ static uint32_t open_file_found(struct nfs4_compound *compound, struct nfs4_open
         return status;
     if (open->truncate)
         status = empty_file(compound, open, file);
+    if (status == NFS4_OK && open->claim == CLAIM_PREVIOUS && open->delegation != DELEGATE_NONE)
+        status = reclaim_delegation(compound, open, file);
     if (status == NFS4_OK)
         status = set_state(compound, open, file, &stateid);
     if (status == NFS4_OK && open->claim == CLAIM_NULL)
         nfs4__state_file_name(compound, file, open->name);
+    if (status == NFS4_OK)
+        offer_delegation(compound, open, file);
     state_file_unref(&file);
     if (status != NFS4_OK)
         return status;
@@ -352,8 +393,12 @@ static uint32_t open_file_found(struct nfs4_compound *compound, struct nfs4_open
 static uint32_t check_grace(const struct nfs4_compound *compound, const struct nfs4_open *open)
 {
     bool reclaim = open->claim == CLAIM_PREVIOUS;
-    enum err err = grace_check(open->client, reclaim);
+    enum err err;
 
+    /* Nobody else can have reclaimed what is against it. */
+    if (is_delegated(open))
+        return NFS4_OK;
+    err = grace_check(open->client, reclaim);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
     if (!reclaim && compound->minor > 0 && !grace_is_complete(open->client))

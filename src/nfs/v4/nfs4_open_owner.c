@@ -222,7 +222,7 @@ static uint32_t downgrade(struct nfs4_compound *compound, const struct held_open
 
     /* RFC 8881 18.18.3: wishes for delegations are not looked at here. */
     if (compound->minor > 0)
-        access &= ~(uint32_t)(SHARE_WANT_MASK | SHARE_SIGNAL_MASK);
+        access &= ~(uint32_t)(WANT_MASK | WANT_SIGNAL_MASK | WANT_HINTS);
     if (access < SHARE_ACCESS_READ || access > SHARE_ACCESS_BOTH || args->deny > SHARE_DENY_BOTH)
         return NFS4ERR_INVAL;
     if (is_unconfirmed(compound, open))

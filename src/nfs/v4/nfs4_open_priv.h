@@ -5,17 +5,14 @@
 #define DITTOFS_NFS4_OPEN_PRIV_H
 
 #include "nfs/v4/nfs4_attr.h"
+#include "nfs/v4/nfs4_delegation.h"
 #include "nfs/v4/nfs4_state.h"
 
 enum nfs4_share_bits {
     SHARE_ACCESS_READ = 1,
     SHARE_ACCESS_WRITE = 2,
     SHARE_ACCESS_BOTH = 3,
-    SHARE_DENY_BOTH = 3,
-    SHARE_WANT_MASK = 0xff00, /* 4.1: what the client would like to have delegated */
-    SHARE_WANT_NO_DELEGATION = 0x0400,
-    SHARE_WANT_CANCEL = 0x0500,
-    SHARE_SIGNAL_MASK = 0x30000 /* 4.1: when it wants to be told that it could have one */
+    SHARE_DENY_BOTH = 3 /* beside these, in 4.1: enum nfs4_want */
 };
 
 enum nfs4_create_mode { UNCHECKED4, GUARDED4, EXCLUSIVE4, EXCLUSIVE4_1 };
@@ -50,6 +47,8 @@ struct nfs4_open {
     bool truncate;                        /* a file that is there is to be emptied */
     uint64_t change_before, change_after; /* of the directory */
     struct nfs4_bitmap attributes_set;
+    struct nfs4_delegation *given; /* or NULL, and */
+    enum nfs4_why why;             /* why not */
 };
 
 /* nfs4_open_create.c: finds or makes the file by its name in the current directory. */

@@ -83,6 +83,11 @@ NFS4_OPERATION(open_confirm);
 NFS4_OPERATION(open_downgrade);
 NFS4_OPERATION(close);
 
+/* nfs4_delegation.c, nfs4_delegation_want.c */
+NFS4_OPERATION(delegreturn);
+NFS4_OPERATION(want_delegation);
+NFS4_OPERATION(get_dir_delegation);
+
 /* nfs4_lock.c */
 NFS4_OPERATION(lock);
 NFS4_OPERATION(lockt);

@@ -109,7 +109,7 @@ extern const struct nfs4_operation nfs4_operations[OP_COUNT];
 struct nfs4_session_state {
     struct session *session;
     struct client *client;
-    uint32_t slot;
+    uint32_t slot, seqid;
 };
 
 struct nfs4_compound {
@@ -146,7 +146,7 @@ struct nfs4_compound {
     bool has_session;           /* 4.1+: SEQUENCE was the first operation */
     struct nfs4_session_state *session; /* when has_session: points to session_memory */
     struct nfs4_session_state session_memory;
-    uint64_t clientid; /* of the session, 0 before SEQUENCE and in 4.0 */
+    uint64_t clientid; /* of the session; in 4.0 of the last stateid or id in it; 0: not known yet */
     struct store_waiter waiter;
     struct nfs4_idmap_waiter names;             /* for names of owners */
     _Alignas(16) uint8_t operation_state[1024]; /* the operation's own; zeroed before decode */

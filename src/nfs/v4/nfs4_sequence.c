@@ -8,6 +8,7 @@
  * The slot is busy until nfs4__session_finish, which keeps the reply when the client asked for that. Session
  * and client are held meanwhile, so that either may be destroyed by the compound itself.
  */
+#include "nfs/v4/nfs4_callback.h"
 #include "nfs/v4/nfs4_operations.h"
 #include "nfs/v4/nfs4_server.h"
 #include "nfs/v4/nfs4_state.h"
@@ -18,7 +19,8 @@ enum {
     STATUS_CB_PATH_DOWN = 0x1,
     STATUS_ADMIN_STATE_REVOKED = 0x20,
     STATUS_RECALLABLE_STATE_REVOKED = 0x40,
-    STATUS_CB_PATH_DOWN_SESSION = 0x200
+    STATUS_CB_PATH_DOWN_SESSION = 0x200,
+    STATUS_BACKCHANNEL_FAULT = 0x400
 };
 
 enum {
@@ -121,7 +123,11 @@ static uint32_t status_flags(const struct session *session, const struct client 
     uint32_t flags = 0;
 
     if (user->has_back && session_back_connection(session) == NULL)
-        flags |= STATUS_CB_PATH_DOWN | STATUS_CB_PATH_DOWN_SESSION;
+        flags |= STATUS_CB_PATH_DOWN_SESSION;
+    if (user->has_back && nfs4__path_is_down(client))
+        flags |= STATUS_CB_PATH_DOWN;
+    if (user->back_fault)
+        flags |= STATUS_BACKCHANNEL_FAULT;
     if (client_revoked_grants(client) > 0)
         flags |= STATUS_RECALLABLE_STATE_REVOKED;
     if (client_revoked_others(client) > 0)
@@ -135,8 +141,10 @@ static void begin(struct nfs4_compound *compound, const struct sequence_args *ar
     struct nfs4_session_state *state = &compound->session_memory;
     uint32_t most = args->cache ? user->reply_cached_max : user->reply_max;
 
-    *state = (struct nfs4_session_state){
-        .session = session_hold(session), .client = client_hold(client), .slot = args->slot};
+    *state = (struct nfs4_session_state){.session = session_hold(session),
+                                         .client = client_hold(client),
+                                         .slot = args->slot,
+                                         .seqid = args->seqid};
     compound->session = state;
     compound->has_session = true;
     compound->clientid = client_id(client);

@@ -2,8 +2,10 @@
  * nfs4_server.c - the NFSv4 program and what it keeps between compounds.
  */
 #include "nfs/v4/nfs4_server.h"
+#include "nfs/v4/nfs4_delegation.h"
 #include "nfs/v4/nfs4_lock_wait.h"
 #include "dittofs/clock.h"
+#include "dittofs/rpc_client.h"
 #include "dittofs/state.h"
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +83,10 @@ enum err nfs4__server_open(struct nfs_server *nfs, struct state *state, const st
     if (server == NULL)
         return ERR_NOMEM;
     err = nfs4__idmap_open(vfs_loop(nfs->vfs), options->id_domain, options->names, &server->idmap);
+    if (err == ERR_OK)
+        err = onc_client_open(vfs_loop(nfs->vfs), NULL, &server->outgoing);
     if (err != ERR_OK) {
+        nfs4__idmap_close(&server->idmap);
         free(server);
         return err;
     }
@@ -97,6 +102,9 @@ enum err nfs4__server_open(struct nfs_server *nfs, struct state *state, const st
     hashtable_init(&server->blocked);
     list_init(&server->waiting);
     list_init(&server->reserved);
+    server->delegations = options->delegations;
+    list_init(&server->callbacks);
+    list_init(&server->delegated);
     list_init(&server->compounds);
     program_init(server);
     *server_r = server;
@@ -113,6 +121,8 @@ void nfs4__server_close(struct nfs4_server **server)
     invariant(list_is_empty(&given->compounds));
     nfs4__idmap_close(&given->idmap);
     nfs4__blocked_close(given);
+    nfs4__delegations_close(given);
+    nfs4__callbacks_close(given);
     nfs4__connections_forget(given);
     while (given->free_compounds != NULL) {
         struct nfs4_compound *compound = given->free_compounds;
@@ -120,6 +130,7 @@ void nfs4__server_close(struct nfs4_server **server)
         given->free_compounds = compound->next_free;
         free(compound);
     }
+    onc_client_close(&given->outgoing);
     free(given);
 }
 

@@ -11,11 +11,19 @@
 #include "nfs/v4/nfs4_priv.h"
 #include <stdint.h>
 
+struct onc_client;
 struct state;
 
 enum { NFS4_IDENTITY_MAX = 63 };
 
 enum { NFS4_PROCEDURES = 2 };
+
+/* Files whose delegations were recalled lately, each at the place that its hash says. */
+enum { NFS4_RECALLED = 1024 };
+struct nfs4_recalled {
+    uint64_t file; /* a hash of its handle */
+    uint64_t since_ms;
+};
 
 struct nfs4_server {
     struct onc_program program;
@@ -32,6 +40,12 @@ struct nfs4_server {
     struct list waiting, reserved;
     struct loop_timer blocked_timer;
     struct nfs4_idmap *idmap; /* names of owners */
+    bool delegations;         /* may be given */
+    struct list delegated;    /* struct nfs4_delegation */
+    struct nfs4_recalled recalled[NFS4_RECALLED];
+    struct list callbacks;       /* struct nfs4_callback, under way */
+    struct onc_client *outgoing; /* for those of 4.0 */
+    uint64_t path_generation;
     uint64_t read_bytes_most; /* of buffers that READs in flight wait with */
     uint64_t read_bytes_now;
     struct list compounds; /* under way */

@@ -131,6 +131,7 @@ struct nfs4_connection {
     struct hashlink link;
     struct nfs4_server *server;
     struct onc_conn *conn;
+    uint64_t clientid; /* 4.0: the client that spoke last; 0: none */
 };
 
 static void connection_gone(struct onc_conn_watch *watch)
@@ -144,34 +145,35 @@ static void connection_gone(struct onc_conn_watch *watch)
     free(connection);
 }
 
-static bool is_watched(const struct nfs4_server *server, const struct onc_conn *conn)
+static struct nfs4_connection *find_connection(const struct nfs4_server *server, const struct onc_conn *conn)
 {
     struct hashlink *link = hashtable_find(&server->connections, hash_u64(onc_conn_id(conn)));
 
     for (; link != NULL; link = hashtable_find_next(link))
         if (container_of(link, struct nfs4_connection, link)->conn == conn)
-            return true;
-    return false;
+            return container_of(link, struct nfs4_connection, link);
+    return NULL;
 }
 
-static bool watch(struct nfs4_server *server, struct onc_conn *conn)
+/* NULL when memory is out. */
+static struct nfs4_connection *watch(struct nfs4_server *server, struct onc_conn *conn)
 {
-    struct nfs4_connection *connection;
+    struct nfs4_connection *connection = find_connection(server, conn);
 
-    if (is_watched(server, conn))
-        return true;
+    if (connection != NULL)
+        return connection;
     connection = calloc(1, sizeof *connection);
     if (connection == NULL)
-        return false;
+        return NULL;
     if (!hashtable_insert(&server->connections, &connection->link, hash_u64(onc_conn_id(conn)))) {
         free(connection);
-        return false;
+        return NULL;
     }
     connection->server = server;
     connection->conn = conn;
     connection->watch.gone = connection_gone;
     onc_conn_watch_add(conn, &connection->watch);
-    return true;
+    return connection;
 }
 
 void nfs4__connections_forget(struct nfs4_server *server)
@@ -189,7 +191,30 @@ bool nfs4__bind_connection(struct nfs4_compound *compound, struct session *sessi
         return true;
     if ((session_directions(session, conn) & directions) == directions)
         return true;
-    return watch(compound->server, conn) && session_attach(session, conn, directions) == ERR_OK;
+    return watch(compound->server, conn) != NULL && session_attach(session, conn, directions) == ERR_OK;
+}
+
+/* The client has another connection for calls: what became of the last one says nothing of it. */
+static void set_path_unknown(struct client *client)
+{
+    ((struct nfs4_client *)client_user(client))->path = NFS4_PATH_UNKNOWN;
+}
+
+void nfs4__connection_set_client(struct nfs4_compound *compound, uint64_t clientid)
+{
+    struct onc_conn *conn = onc_call_conn(compound->call);
+    struct nfs4_connection *connection = conn == NULL ? NULL : watch(compound->server, conn);
+
+    if (connection != NULL)
+        connection->clientid = clientid;
+}
+
+uint64_t nfs4__connection_client(const struct nfs4_compound *compound)
+{
+    const struct onc_conn *conn = onc_call_conn(compound->call);
+    const struct nfs4_connection *connection = conn == NULL ? NULL : find_connection(compound->server, conn);
+
+    return connection == NULL ? 0 : connection->clientid;
 }
 
 /* ---- CREATE_SESSION ---- */
@@ -319,6 +344,8 @@ static uint32_t create_session(struct nfs4_compound *compound, struct create_ses
         session_create_done(client, false, NULL, 0);
         return nfs4__status(compound, err);
     }
+    if (args->flags & FLAG_CONN_BACK_CHAN)
+        set_path_unknown(client);
     encode_session(compound, args, session);
     session_create_done(client, true, reply->data + results_at, reply->length - results_at);
     return NFS4_OK;
@@ -435,8 +462,10 @@ uint32_t nfs4__bind_conn_to_session(struct nfs4_compound *compound)
     }
     if (!nfs4__bind_connection(compound, session, directions))
         return NFS4ERR_DELAY;
-    if (directions & SESSION_BACK)
+    if (directions & SESSION_BACK) {
         ((struct nfs4_session *)session_user(session))->has_back = true;
+        set_path_unknown(session_client(session));
+    }
     writer_bytes(reply, args->id, SESSION_ID_SIZE);
     writer_be32(reply, directions); /* CDFS4_FORE, _BACK, _BOTH have the same values */
     writer_xdr_bool(reply, false);

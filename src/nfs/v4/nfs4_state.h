@@ -25,11 +25,28 @@ enum nfs4_family { NFS4_FAMILY_0 = 40, NFS4_FAMILY_1 = 41 };
 
 enum { NFS4_NETID_MAX = 31, NFS4_ADDRESS_MAX = 127 };
 
+enum nfs4_path {
+    NFS4_PATH_UNKNOWN, /* nobody has asked yet */
+    NFS4_PATH_UP,      /* it answered when it was called last */
+    NFS4_PATH_DOWN     /* it did not */
+};
+
 /* The user of a struct client of either family. */
 struct nfs4_client {
-    char netid[NFS4_NETID_MAX + 1]; /* 4.0: where it wants to be called back; also told with CLID_INUSE */
+    /* nfs4_callback_path.c */
+    enum nfs4_path path;
+    uint64_t generation;         /* tells this record from an earlier one of the client */
+    uint64_t tested_ms;          /* when CB_NULL was sent last */
+    struct nfs4_path_test *test; /* under way, or NULL */
+    /* 4.0: where it wants to be called back; also told with CLID_INUSE */
+    char netid[NFS4_NETID_MAX + 1];
     char address[NFS4_ADDRESS_MAX + 1];
-    uint32_t callback_program, callback_ident; /* 4.0 */
+    struct net_address callback_address;
+    bool has_callback; /* the address is one that we would call */
+    uint32_t callback_program, callback_ident;
+    uint32_t callback_flavor, callback_uid, callback_gid;
+    /* nfs4_delegation.c */
+    uint64_t asked_ms; /* when it was last asked to give some back (CB_RECALL_ANY) */
 };
 struct nfs4_client *nfs4__client_new(void);
 extern const struct client_operations nfs4__client_operations;
@@ -45,6 +62,10 @@ uint32_t nfs4__client_of_id(struct nfs4_compound *compound, uint64_t id, struct 
  * has. */
 uint32_t nfs4__client_of_owner(struct nfs4_compound *compound, uint64_t id, struct client **client_r);
 
+/* Whose request this is, as far as that is known: of the session in 4.1; in 4.0 of the stateids and ids in
+ * the compound so far, else whoever spoke last over its connection. NULL: nobody knows. */
+struct client *nfs4__compound_client(const struct nfs4_compound *compound);
+
 /* Records of recovery that were written since WRITES_BEFORE (recovery_writes) must be durable before the
  * reply goes. compound->context must be filled in. */
 void nfs4__wait_for_records(struct nfs4_compound *compound, uint64_t writes_before);
@@ -55,12 +76,13 @@ void *nfs4__user_mark(const struct nfs4_compound *compound);
 /* CLIENT is one of the tables: its lease starts anew. */
 void nfs4__client_renew(struct client *client);
 /* The same in 4.0 only, where each use of what a client holds is a sign of life (RFC 7530 9.5). */
-void nfs4__client_used(const struct nfs4_compound *compound, struct client *client);
+void nfs4__client_used(struct nfs4_compound *compound, struct client *client);
 
 /* ---- files ---- */
 
-/* What is held of the current filehandle's file; NULL when nothing is. */
-struct state_file *nfs4__state_file_find(const struct nfs4_compound *compound);
+/* What is held of FH's file; NULL when nothing is. */
+struct state_file *nfs4__state_file_find(const struct nfs4_compound *compound,
+                                         const struct nfs4_filehandle *fh);
 /* The same, made if it must be, with a reference; the inode lives as long as it. */
 uint32_t nfs4__state_file_get(struct nfs4_compound *compound, const struct nfs4_filehandle *fh,
                               struct state_file **file_r);
@@ -84,6 +106,10 @@ uint32_t nfs4__stateid_for_io(struct nfs4_compound *compound, const struct nfs4_
  * is what it has to be. In 4.0 its client's lease starts anew. */
 uint32_t nfs4__stateid_find(struct nfs4_compound *compound, const struct nfs4_stateid *stateid,
                             enum stateid_kind kind, struct stateid_object *object_r);
+/* The same, of FH's file. */
+uint32_t nfs4__stateid_find_of(struct nfs4_compound *compound, const struct nfs4_filehandle *fh,
+                               const struct nfs4_stateid *stateid, enum stateid_kind kind,
+                               struct stateid_object *object_r);
 /* Writes STATEID as a result and makes it the current stateid. */
 void nfs4__stateid_result(struct nfs4_compound *compound, struct stateid stateid);
 /* A stateid that is never good: what CLOSE gives in 4.1 (RFC 8881 18.2.4). */
@@ -121,6 +147,12 @@ uint32_t nfs4__sequence_end(struct nfs4_compound *compound, struct nfs4_sequence
 
 /* ---- sessions ---- */
 
+/* A request of a client of 4.1. */
+struct nfs4_request {
+    uint8_t session[SESSION_ID_SIZE];
+    uint32_t slot, seqid;
+};
+
 /* The user of a struct session. */
 struct nfs4_session {
     uint32_t request_max, reply_max, reply_cached_max, operations_max; /* of the fore channel */
@@ -130,12 +162,17 @@ struct nfs4_session {
     uint32_t callback_flavor; /* enum onc_flavor: ONC_AUTH_NONE or ONC_AUTH_SYS, with the rest */
     uint32_t callback_uid, callback_gid;
     char callback_machine[ONC_MACHINE_NAME_MAX + 1];
-    bool has_back; /* the client asked for a back channel */
+    bool has_back;   /* the client asked for a back channel */
+    bool back_fault; /* its slots are not what we think: the client has to make a new session */
 };
 
 /* callback_sec_parms4<>: takes the first that we can use into SESSION (AUTH_NONE when there is none). False:
  * BADXDR. */
 bool nfs4__decode_callback_security(struct reader *reader, struct nfs4_session *session) MUST_CHECK;
+/* 4.0: the connection that the compound came over speaks for the client CLIENTID; and for whom it does (0:
+ * not known). */
+void nfs4__connection_set_client(struct nfs4_compound *compound, uint64_t clientid);
+uint64_t nfs4__connection_client(const struct nfs4_compound *compound);
 /* Ties the connection that the compound came over to SESSION. False when that is not possible. */
 bool nfs4__bind_connection(struct nfs4_compound *compound, struct session *session, unsigned directions);
 

@@ -5,6 +5,7 @@
  * What a stateid names is the state room's answer. Here it is held against the compound: of which client, of
  * which file, good for which kind of I/O.
  */
+#include "nfs/v4/nfs4_delegation.h"
 #include "nfs/v4/nfs4_operations.h"
 #include "nfs/v4/nfs4_server.h"
 #include "nfs/v4/nfs4_state.h"
@@ -97,34 +98,36 @@ static struct state_file *file_of(const struct stateid_object *object)
     case STATEID_LOCK:
         return lock_holder_file(object->holder);
     case STATEID_GRANT:
+        return grant_file(object->grant);
     case STATEID_OTHER:
         break;
     }
     return NULL;
 }
 
-static bool is_of_current_file(const struct nfs4_compound *compound, const struct stateid_object *object)
+static bool is_of_file(const struct nfs4_compound *compound, const struct nfs4_filehandle *fh,
+                       const struct stateid_object *object)
 {
     struct state_file *file = file_of(object);
 
-    return file != NULL && compound->current.place == NFS4_IN_EXPORT &&
-           file == nfs4__state_file_find(compound);
+    return file != NULL && fh->place == NFS4_IN_EXPORT && file == nfs4__state_file_find(compound, fh);
 }
 
-/* What INNER names of the current filehandle's file. */
-static uint32_t find_of_file(struct nfs4_compound *compound, const struct stateid *inner,
-                             struct stateid_object *object_r)
+/* What INNER names of FH's file. */
+static uint32_t find_of_file(struct nfs4_compound *compound, const struct nfs4_filehandle *fh,
+                             const struct stateid *inner, struct stateid_object *object_r)
 {
     enum err err = look_up(compound, inner, object_r);
 
     if (err != ERR_OK)
         return nfs4__status(compound, err);
     nfs4__client_used(compound, object_r->client);
-    return is_of_current_file(compound, object_r) ? NFS4_OK : NFS4ERR_BAD_STATEID;
+    return is_of_file(compound, fh, object_r) ? NFS4_OK : NFS4ERR_BAD_STATEID;
 }
 
-uint32_t nfs4__stateid_find(struct nfs4_compound *compound, const struct nfs4_stateid *stateid,
-                            enum stateid_kind kind, struct stateid_object *object_r)
+uint32_t nfs4__stateid_find_of(struct nfs4_compound *compound, const struct nfs4_filehandle *fh,
+                               const struct nfs4_stateid *stateid, enum stateid_kind kind,
+                               struct stateid_object *object_r)
 {
     enum special special;
     struct stateid inner;
@@ -133,10 +136,16 @@ uint32_t nfs4__stateid_find(struct nfs4_compound *compound, const struct nfs4_st
     if (status == NFS4_OK && special != NOT_SPECIAL)
         status = NFS4ERR_BAD_STATEID;
     if (status == NFS4_OK)
-        status = find_of_file(compound, &inner, object_r);
+        status = find_of_file(compound, fh, &inner, object_r);
     if (status == NFS4_OK && object_r->kind != kind)
         status = NFS4ERR_BAD_STATEID;
     return status;
+}
+
+uint32_t nfs4__stateid_find(struct nfs4_compound *compound, const struct nfs4_stateid *stateid,
+                            enum stateid_kind kind, struct stateid_object *object_r)
+{
+    return nfs4__stateid_find_of(compound, &compound->current, stateid, kind, object_r);
 }
 
 bool nfs4__stateid_begin(struct nfs4_compound *compound, struct nfs4_sequence *sequence,
@@ -237,14 +246,16 @@ uint32_t nfs4__stateid_for_io(struct nfs4_compound *compound, const struct nfs4_
         *right_r = VFS_IO_CHECK_MODE;
         return special_io(compound, special, io);
     }
-    status = find_of_file(compound, &inner, &object);
+    status = find_of_file(compound, &compound->current, &inner, &object);
     if (status != NFS4_OK)
         return status;
+    nfs4__set_grant_client(compound, object.client);
+    if (object.kind == STATEID_GRANT)
+        return nfs4__delegation_io(compound, object.grant, io, right_r);
     open = open_behind(&object, &owner);
     if (open == NULL)
         return NFS4ERR_BAD_STATEID;
     compound->context.owner = owner_id(owner);
-    nfs4__set_grant_client(compound, owner_client(owner));
     return open_io(compound, open, io, right_r);
 }
 

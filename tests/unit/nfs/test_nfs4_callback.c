@@ -63,7 +63,7 @@ static void test_answers(void **state)
         uint8_t bytes[256];
         struct reader reader = reader_of(bytes, encode(answer, bytes, sizeof bytes));
 
-        if (nfs4__callback_decode(&reader, OP_CB_RECALL, &reply) != answer->good)
+        if (nfs4__callback_decode(&reader, 1, OP_CB_RECALL, &reply) != answer->good)
             fail_msg("%s", answer->name);
         if (!answer->good)
             continue;
@@ -84,7 +84,7 @@ static void test_cut_short(void **state)
         struct nfs4_callback_reply reply;
         struct reader reader = reader_of(bytes, cut);
 
-        assert_false(nfs4__callback_decode(&reader, OP_CB_RECALL, &reply));
+        assert_false(nfs4__callback_decode(&reader, 1, OP_CB_RECALL, &reply));
     }
 }
 
