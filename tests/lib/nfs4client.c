@@ -157,7 +157,7 @@ uint32_t nfs4_call_again(struct nfs4c *c, bool same_xid)
 
 uint32_t nfs4_result_status(struct nfs4c *c, uint32_t opnum)
 {
-    uint32_t number, status;
+    uint32_t number = 0, status = 0;
 
     assert_true(reader_be32(&c->results, &number));
     assert_int_equal(number, opnum);

@@ -47,7 +47,7 @@ static void copy_text(struct reader *reader, char *text, size_t size, uint32_t *
 
 static void read_number(struct reader *reader, uint32_t version, uint64_t *number_r)
 {
-    uint32_t number;
+    uint32_t number = 0;
 
     if (version >= 4) {
         assert_true(reader_be64(reader, number_r));
