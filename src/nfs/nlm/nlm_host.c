@@ -174,6 +174,19 @@ static void lose_all(struct nlm_host *host, const char *why)
     client_destroy(host->client);
 }
 
+/* A host reclaims everything before it lets its programs lock anew, so this is how the end of its reclaims
+ * shows: recovery.h waits for no more than a moment then. One that has not reclaimed anything may not know
+ * yet that we have restarted. */
+void nlm__host_heard(const struct nlm_request *request)
+{
+    struct nlm_host *host =
+        nlm__host_find(request->nlm, &request->call->peer, request->args.lock.caller_name);
+
+    if (host != NULL && host->client != NULL && client_has_state(host->client) &&
+        client_renew(host->client) != ERR_OK)
+        log_error("nlm: a host's client has gone without a word");
+}
+
 enum err nlm__host_get(struct nlm *nlm, const struct net_address *address, struct nlm_bytes name,
                        uint32_t nsm_state, struct nlm_host **host_r)
 {

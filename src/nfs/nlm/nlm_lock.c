@@ -78,8 +78,10 @@ void nlm__run_test(struct nlm_request *request)
     enum err err = nlm__open(request, true);
 
     /* What would be in the way may not have been reclaimed yet. */
-    if (err == ERR_OK && grace_is_active(request->nlm->state))
+    if (err == ERR_OK && grace_is_active(request->nlm->state)) {
+        nlm__host_heard(request);
         err = ERR_GRACE;
+    }
     if (err == ERR_OK)
         err = lock_test(nlm__file_find(request), find_owner(request), &range, &conflict);
     if (err == ERR_DENIED)
@@ -183,8 +185,10 @@ void nlm__run_lock(struct nlm_request *request)
         err = ERR_INVAL;
     if (err == ERR_OK)
         err = nlm__may_lock(request, request->args.exclusive);
-    if (err == ERR_OK && !request->args.reclaim && grace_is_active(nlm->state))
+    if (err == ERR_OK && !request->args.reclaim && grace_is_active(nlm->state)) {
+        nlm__host_heard(request);
         err = ERR_GRACE;
+    }
     if (err == ERR_OK)
         err = nlm__host_get(nlm, &request->call->peer, lock->caller_name, monitored ? request->args.state : 0,
                             &request->host);

@@ -69,6 +69,8 @@ struct nlm_host *nlm__host_find(struct nlm *nlm, const struct net_address *addre
 /* Finds or makes it, with its client in state. NSM_STATE (0: not known) tells that it has restarted. */
 enum err nlm__host_get(struct nlm *nlm, const struct net_address *address, struct nlm_bytes name,
                        uint32_t nsm_state, struct nlm_host **host_r) ERR_MUST_CHECK;
+/* In grace the request's host asks for something new: when it has reclaimed before, it may be done. */
+void nlm__host_heard(const struct nlm_request *request);
 /* Makes sure that the request's host will be told of our restart. */
 enum err nlm__host_monitor(struct nlm_request *request) ERR_MUST_CHECK;
 /* The hosts at ADDRESS that go by NAME (as statd and lockd may know them: with or without their domain, or
