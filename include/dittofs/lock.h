@@ -34,6 +34,8 @@ struct lock_request {
     uint64_t offset, length;
     bool exclusive;
     bool reclaim; /* in grace, something the owner had before the restart */
+    /* lock_wait: its turn only ends the wait, nothing is set. Who comes behind has his turn, too. */
+    bool only_tell;
 };
 
 struct lock_conflict {

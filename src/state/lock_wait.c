@@ -336,6 +336,12 @@ static struct lock_waiter_private *next_wait(struct state_file *file)
     return NULL;
 }
 
+static enum err set(struct lock_holder *holder, const struct lock_request *request,
+                    const struct lock_span *span)
+{
+    return request->only_tell ? ERR_OK : lock__apply(holder, request, span);
+}
+
 static void look_at(struct lock_waiter_private *wait)
 {
     struct view view = view_of(wait);
@@ -350,7 +356,7 @@ static void look_at(struct lock_waiter_private *wait)
         stand_in_front(wait);
         return;
     }
-    finish(wait, lock__apply(wait->holder, &wait->request, &view.span));
+    finish(wait, set(wait->holder, &wait->request, &view.span));
 }
 
 void lock__hand_over(struct state *state, unsigned budget)
@@ -422,7 +428,7 @@ enum err lock_wait(struct lock_holder *holder, const struct lock_request *reques
     range = lock__conflict(holder->file, holder->owner, &view.span, request->exclusive);
     ahead = view.span.nowhere ? NULL : find_ahead(&view, UINT64_MAX);
     if (range == NULL && ahead == NULL) {
-        err = lock__apply(holder, request, &view.span);
+        err = set(holder, request, &view.span);
         lock__hand_over(holder->file->state, CALL_WAITERS);
         return err;
     }

@@ -53,13 +53,18 @@ run() {
 	order one "try x 0 100" EAGAIN
 	order two "unlock 0 50" done
 	order one "try x 0 100" done
-	# Waiting: it comes when the lock is given back, and with it what was written under it.
+	# Waiting: it comes when the lock is given back, and with it what was written under it. A client asks again after
+	# 1, 3, 7, 15, 31 s; one of 4.1 is told (CB_NOTIFY_LOCK), and need not.
 	tell two "wait x 0 100"
-	sleep 3
+	sleep 8
 	is "$version: two waits" "$(answer two)" ""
 	order one "write 10 second" done
 	order one "unlock 0 0" done
+	given=$(date +%s%N)
 	check "$version: two has it" until_ok 45 has_answered two
+	took=$((($(date +%s%N) - given) / 1000000))
+	echo "        after $took ms"
+	[ "$version" = 4.0 ] || check "$version: two was told" [ $took -lt 4000 ]
 	order two "read 10 6" "second"
 	order one "try x 20 1" EAGAIN
 

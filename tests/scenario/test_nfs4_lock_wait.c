@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "nfs/v4/nfs4_callback.h"
 #include "nfs4client.h"
 #include "nfsworld.h"
 #include "simclock.h"
@@ -247,6 +248,57 @@ static void test_another_request(void **state)
     }
 }
 
+/* An owner that has other ranges of the file is told, too, but nothing is kept for it: it could not be given
+ * back without taking what it had before. Who is faster has it, and the owner waits again. */
+static void test_with_other_ranges(void **state)
+{
+    (void)state;
+    assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
+    assert_int_equal(ask_range(&waiters[1], NFS4C_WRITE, 100, 10), NFS4_OK);
+    for (int faster = 0; faster <= 1; faster++) {
+        assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
+        assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED); /* asking again is no other wait */
+        assert_int_equal(give_back(&waiters[0]), NFS4_OK);
+        nfsworld_turn(world, 5);
+        assert_int_equal(locks(), 1);
+        hear(&waiters[1]);
+        assert_int_equal(waiters[1].c.called, faster + 1);
+        assert_int_equal(waiters[1].c.called_opnum, OP_CB_NOTIFY_LOCK);
+        assert_string_equal(waiters[1].c.called_owner, waiters[1].name);
+        nfsworld_advance(world, RESERVED_MS + 2000); /* nothing is taken back either */
+        assert_int_equal(locks(), 1);
+        if (!faster)
+            assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
+    }
+    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4_OK);
+    assert_int_equal(locks(), 2);
+    assert_int_equal(ask(&waiters[2], NFS4C_WRITE), NFS4ERR_DENIED);
+
+    /* An upgrade: others' shared ranges are in the way, its own is not. */
+    assert_int_equal(give_back(&waiters[1]), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], NFS4C_READ), NFS4_OK);
+    assert_int_equal(ask(&waiters[2], NFS4C_READ), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(give_back(&waiters[2]), NFS4_OK);
+    hear(&waiters[1]);
+    assert_int_equal(waiters[1].c.called, 3);
+    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4_OK);
+    assert_int_equal(locks(), 1);
+    assert_int_equal(give_back(&waiters[1]), NFS4_OK);
+
+    /* It goes away while it waits. */
+    assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
+    assert_int_equal(ask_range(&waiters[1], NFS4C_WRITE, 100, 10), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(nfs4_try_close(&waiters[1].c, &waiters[1].opened.file, &waiters[1].opened.stateid, 0),
+                     NFS4_OK);
+    assert_int_equal(locks(), 1);
+    assert_int_equal(give_back(&waiters[0]), NFS4_OK);
+    hear(&waiters[1]);
+    assert_int_equal(waiters[1].c.called, 3);
+    assert_int_equal(locks(), 0);
+}
+
 /* The end of an open, a session, a client while it waits. */
 static void test_end_while_waiting(void **state)
 {
@@ -341,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_given_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_another_request, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_with_other_ranges, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_end_while_waiting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deadlock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_polling, set_up, tear_down),

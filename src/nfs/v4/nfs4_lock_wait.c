@@ -10,9 +10,14 @@
  *   WAITING -not asked again for a lease, another request-> gone
  *   RESERVED -not fetched in time, the client can't be told, another request-> gone, the range is given back
  *
- * Only a holder without other ranges waits like that: giving a range back must not take away what it had
- * before. Others, clients without a back channel and those of 4.0, which can't be told, just ask again: a
- * reservation for who comes back in half a minute would keep everybody else out for as long.
+ * Only a holder without other ranges has it reserved: giving a range back must not take away what it had
+ * before. Others are told when their turn has come (`only_tell`), and may find that somebody was faster; they
+ * wait again then.
+ *
+ *   WAITING, only to be told -its turn-> gone, the client is told
+ *
+ * Clients without a back channel and those of 4.0, which can't be told, just ask again: a reservation for who
+ * comes back in half a minute would keep everybody else out for as long.
  *
  * An entry refers to owner and file; its holder is looked up, as it may go at any time.
  */
@@ -76,7 +81,7 @@ static void blocked_free(struct nfs4_blocked *blocked)
 /* Stops waiting. Afterwards it is RESERVED if it was granted meanwhile. */
 static void stop_waiting(struct nfs4_blocked *blocked)
 {
-    if (blocked->status == WAITING && !lock_wait_cancel(&blocked->waiter))
+    if (blocked->status == WAITING && !lock_wait_cancel(&blocked->waiter) && !blocked->request.only_tell)
         blocked->status = RESERVED;
 }
 
@@ -171,6 +176,11 @@ static void turn_came(struct lock_waiter *waiter, enum err err)
         blocked_free(blocked);
         return;
     }
+    if (blocked->request.only_tell) {
+        err = notify(blocked, client);
+        blocked_free(blocked); /* told or not, it asks again */
+        return;
+    }
     blocked->status = RESERVED;
     blocked->since_ms = clock_monotonic_ms();
     list_remove(&blocked->link);
@@ -222,8 +232,10 @@ static enum err blocked_new(struct nfs4_compound *compound, struct lock_holder *
     if (blocked == NULL)
         return ERR_NOMEM;
     blocked->waiter.done = turn_came;
-    err = lock_wait(holder, request, &blocked->waiter, NULL);
-    if (err == ERR_OK)
+    blocked->request = *request;
+    blocked->request.only_tell = lock_holder_count(holder) > 0;
+    err = lock_wait(holder, &blocked->request, &blocked->waiter, NULL);
+    if (err == ERR_OK && !blocked->request.only_tell)
         lock_unset_all(holder); /* DENIED is on its way: it asks again */
     if (err != ERR_WAIT)
         goto err_after_new;
@@ -236,7 +248,6 @@ static enum err blocked_new(struct nfs4_compound *compound, struct lock_holder *
     blocked->server = server;
     blocked->owner = owner_ref(lock_holder_owner(holder));
     blocked->file = state_file_ref(lock_holder_file(holder));
-    blocked->request = *request;
     blocked->holder_is_new = is_new;
     blocked->since_ms = clock_monotonic_ms();
     nfs4__filehandle_encode(server, &compound->current, blocked->handle);
@@ -261,8 +272,7 @@ enum err nfs4__blocked_wait(struct nfs4_compound *compound, struct lock_holder *
         list_push_back(&server->waiting, &blocked->link);
         return ERR_WAIT;
     }
-    if (compound->minor == 0 || lock_holder_count(holder) > 0 ||
-        !nfs4__callback_is_possible(compound->session->client))
+    if (compound->minor == 0 || !nfs4__callback_is_possible(compound->session->client))
         return ERR_NOTSUPP;
     return blocked_new(compound, holder, is_new, request);
 }
