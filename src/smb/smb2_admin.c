@@ -64,6 +64,7 @@ static void disconnect(struct client *client, void *user)
     machine->references++; /* the last session's end would be its */
     while ((session = any_session(machine)) != NULL)
         smb2__session_end(session);
+    smb2__durable_end_machine(machine);
     smb2__client_unref(&machine);
 }
 

@@ -72,8 +72,8 @@ static uint32_t judge(const struct smb2_create *create)
     if ((create->options & SMB2_OPTION_DELETE_ON_CLOSE) &&
         !(create->access & (SMB2_ACCESS_DELETE | SMB2_MAXIMUM_ALLOWED)))
         return STATUS_INVALID_PARAMETER;
-    /* There are no earlier versions of files (MS-SMB2 3.3.5.9.5), and no handles outlive their connection. */
-    if (create->has_timewarp || create->has_reconnect)
+    /* There are no earlier versions of files (MS-SMB2 3.3.5.9.5). */
+    if (create->has_timewarp)
         return STATUS_OBJECT_NAME_NOT_FOUND;
     return STATUS_SUCCESS;
 }
@@ -86,9 +86,12 @@ static void write_reply(const struct smb2_create *create, struct smb2_request *r
     size_t at = writer->length;
     struct inode_attr attr;
 
+    request->message->persistent_id = request->open->persistent_id;
+    request->message->volatile_id = request->open->volatile_id;
+    request->message->has_file = true;
     smb2__open_attr(request->open, &attr);
     writer_le16(writer, 89);
-    writer_u8(writer, request->open->oplock_level);
+    writer_u8(writer, create->granted_oplock);
     writer_u8(writer, 0);
     writer_le32(writer, create->action);
     smb2__write_times(writer, &attr);
@@ -104,8 +107,6 @@ static void write_reply(const struct smb2_create *create, struct smb2_request *r
 
 static void settle_open(struct smb2_create *create, struct smb2_open *open)
 {
-    struct smb2_message *message = create->request->message;
-
     open->dir = create->place.dir;
     open->dir_path = create->place.dir_path;
     create->place.dir = NULL;
@@ -119,9 +120,7 @@ static void settle_open(struct smb2_create *create, struct smb2_open *open)
     open->mode = create->options & OPTION_MODE;
     open->channel_sequence = create->request->header.channel_sequence;
     smb2__open_name(open);
-    message->persistent_id = open->persistent_id;
-    message->volatile_id = open->volatile_id;
-    message->has_file = true;
+    smb2__replay_note(create, open);
 }
 
 /* Whose caching grants are not in the way: those of its lease, and the directory's that it names. Without a
@@ -139,17 +138,55 @@ static void set_grants(struct smb2_create *create)
         context->dir_grants = (struct vfs_grant_owner){client, wish->parent, sizeof wish->parent};
 }
 
+/* An open that is there already: it comes back to its client, or it was made by the same CREATE, whose answer
+ * was lost. */
+static uint32_t answer_known(struct smb2_create *create, struct smb2_open *open)
+{
+    struct smb2_request *request = create->request;
+
+    request->open = open;
+    open->references++;
+    create->maximal = open->access;
+    create->action = create->durable.asks_v2 ? open->action : SMB2_ACTION_OPENED;
+    /* One that asks again for another oplock is told what it asks for, and what that would be worth. */
+    create->granted_oplock = open->oplock_level;
+    if (create->durable.asks_v2 && open->lease == NULL && create->oplock < open->oplock_level)
+        create->granted_oplock = create->oplock;
+    create->durable.is_answered =
+        create->durable.asks_v2 && open->is_durable && create->granted_oplock == open->oplock_level;
+    smb2__lease_tell(create, open);
+    write_reply(create, request);
+    return STATUS_SUCCESS;
+}
+
+/* Does the CREATE mean an open that is there? */
+static uint32_t find_known(struct smb2_create *create, struct smb2_open **open_r)
+{
+    uint32_t status = smb2__durable_judge(create);
+
+    if (status != STATUS_SUCCESS)
+        return status;
+    if (create->durable.reconnects_v1 || create->durable.reconnects_v2)
+        return smb2__durable_reconnect(create, open_r);
+    return smb2__replay_create(create, open_r);
+}
+
 uint32_t smb2__create(struct smb2_request *request)
 {
     struct smb2_create create = {.request = request};
+    struct smb2_open *known = NULL;
     uint32_t status;
 
     request->message->has_file = false;
     if (!decode(request, &create))
         return STATUS_INVALID_PARAMETER;
     status = smb2__create_contexts_read(&create);
+    if (status == STATUS_SUCCESS)
+        status = find_known(&create, &known);
     if (status != STATUS_SUCCESS)
         return status;
+    if (known != NULL)
+        return answer_known(&create, known);
     create.access = smb2__security_map(create.access);
     status = judge(&create);
     if (status == STATUS_SUCCESS)
@@ -176,6 +213,8 @@ uint32_t smb2__create(struct smb2_request *request)
         smb2__lease_grant(&create, request->open);
     else
         smb2__oplock_grant(request->open, create.oplock);
+    smb2__durable_grant(&create);
+    create.granted_oplock = request->open->oplock_level;
     write_reply(&create, request);
     return smb2__request_durable(request,
                                  create.does_not_wait ? STATUS_OPLOCK_BREAK_IN_PROGRESS : STATUS_SUCCESS);

@@ -77,12 +77,9 @@ static uint32_t read_security(struct smb2_create *create, struct reader data)
     return STATUS_SUCCESS;
 }
 
-static uint32_t read_reconnect(struct smb2_create *create, struct reader data)
-{
-    (void)data;
-    create->has_reconnect = true;
-    return STATUS_SUCCESS;
-}
+/* MS-SMB2 2.2.13.2 */
+#define APP_INSTANCE_ID      "\x45\xbc\xa6\x6a\xef\xa7\xf7\x4a\x90\x08\xfa\x46\x2e\x14\x4d\x74"
+#define APP_INSTANCE_VERSION "\xb9\x82\xd0\xb7\x3b\x56\x07\x4f\xa0\x7b\x52\x4a\x81\x16\xa0\x10"
 
 /* ---- the table, in the order of the reply ---- */
 
@@ -105,8 +102,20 @@ static const struct smb2_create_context_row rows[] = {
     {.tag = "TWrp", .tag_length = 4, .read = read_timewarp},
     {.tag = "SecD", .tag_length = 4, .read = read_security},
     {.tag = "ExtA", .tag_length = 4, .read = read_ea},
-    {.tag = "DHnC", .tag_length = 4, .read = read_reconnect},
-    {.tag = "DH2C", .tag_length = 4, .read = read_reconnect},
+    {.tag = "DHnQ",
+     .tag_length = 4,
+     .read = smb2__durable_read_v1,
+     .is_answered = smb2__durable_is_answered_v1,
+     .write = smb2__durable_write_v1},
+    {.tag = "DH2Q",
+     .tag_length = 4,
+     .read = smb2__durable_read_v2,
+     .is_answered = smb2__durable_is_answered_v2,
+     .write = smb2__durable_write_v2},
+    {.tag = "DHnC", .tag_length = 4, .read = smb2__durable_read_reconnect_v1},
+    {.tag = "DH2C", .tag_length = 4, .read = smb2__durable_read_reconnect_v2},
+    {.tag = APP_INSTANCE_ID, .tag_length = 16, .read = smb2__durable_read_app},
+    {.tag = APP_INSTANCE_VERSION, .tag_length = 16, .read = smb2__durable_read_app_version},
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };

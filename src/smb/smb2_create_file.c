@@ -11,14 +11,7 @@
 
 #include <string.h>
 
-enum {
-    ACTION_SUPERSEDED = 0,
-    ACTION_OPENED = 1,
-    ACTION_CREATED = 2,
-    ACTION_OVERWRITTEN = 3,
-    FILE_MODE = 0644,
-    DIRECTORY_MODE = 0755
-};
+enum { FILE_MODE = 0644, DIRECTORY_MODE = 0755 };
 
 /* ---- judging ---- */
 
@@ -217,7 +210,8 @@ static uint32_t replace(struct smb2_create *create, struct smb2_open *open)
         if (err == ERR_OK && create->has_ea)
             status = smb2__ea_set(context, open->inode, create->ea);
     }
-    create->action = create->disposition == SMB2_FILE_SUPERSEDE ? ACTION_SUPERSEDED : ACTION_OVERWRITTEN;
+    create->action =
+        create->disposition == SMB2_FILE_SUPERSEDE ? SMB2_ACTION_SUPERSEDED : SMB2_ACTION_OVERWRITTEN;
     return err == ERR_OK ? status : smb2__status(err);
 }
 
@@ -247,6 +241,8 @@ static uint32_t open_there(struct smb2_create *create, struct smb2_open **open_r
     if (status == STATUS_SUCCESS)
         status = smb2__lease_check(create, create->inode);
     if (status == STATUS_SUCCESS)
+        status = smb2__durable_take_over(create);
+    if (status == STATUS_SUCCESS)
         status = check_required_oplock(create);
     if (status == STATUS_SUCCESS)
         status = break_grants(create, access);
@@ -254,7 +250,7 @@ static uint32_t open_there(struct smb2_create *create, struct smb2_open **open_r
         status = open_as(create, access, open_r);
     if (status != STATUS_SUCCESS)
         return status;
-    create->action = ACTION_OPENED;
+    create->action = SMB2_ACTION_OPENED;
     if (!overwrites(create->disposition))
         return STATUS_SUCCESS;
     status = replace(create, *open_r);
@@ -275,7 +271,7 @@ static uint32_t open_made(struct smb2_create *create, struct smb2_open **open_r)
     create->maximal = vfs_rights(&create->request->context, create->file, create->place.dir);
     if (wanted & SMB2_MAXIMUM_ALLOWED)
         wanted = (wanted & ~(uint32_t)SMB2_MAXIMUM_ALLOWED) | create->maximal;
-    create->action = ACTION_CREATED;
+    create->action = SMB2_ACTION_CREATED;
     return open_as(create, wanted, open_r);
 }
 

@@ -11,7 +11,8 @@
 
 /* What a CREATE asks of a lease, and what it gets. */
 struct smb2_lease_wish {
-    uint8_t version; /* of the context; 0: no lease is asked for */
+    uint8_t given_version; /* of the context; 0: there is none */
+    uint8_t version;       /* the same, when the oplock asked for is a lease; else 0 */
     uint8_t key[SMB2_LEASE_KEY];
     uint32_t state, flags;
     bool has_parent;
@@ -32,6 +33,9 @@ enum smb2_disposition {
     SMB2_DISPOSITIONS
 };
 
+/* MS-SMB2 2.2.14: CreateAction */
+enum { SMB2_ACTION_SUPERSEDED, SMB2_ACTION_OPENED, SMB2_ACTION_CREATED, SMB2_ACTION_OVERWRITTEN };
+
 /* MS-SMB2 2.2.13: CreateOptions */
 enum {
     SMB2_OPTION_DIRECTORY = 0x1,
@@ -46,6 +50,17 @@ enum {
     SMB2_MAXIMUM_ALLOWED = 0x02000000,
 };
 
+/* What a CREATE asks of opens that outlive their connection (smb2_durable.c). */
+struct smb2_durable_wish {
+    bool asks_v1, asks_v2, reconnects_v1, reconnects_v2;
+    bool has_app, has_app_version;
+    uint32_t timeout_ms;
+    uint64_t persistent_id;
+    uint8_t create_guid[16], app[16];
+    uint64_t app_version[2];
+    bool is_answered;
+};
+
 struct smb2_create {
     struct smb2_request *request;
     /* the arguments; access with generic rights mapped */
@@ -53,10 +68,12 @@ struct smb2_create {
     uint32_t impersonation, access, attributes, share, disposition, options;
     struct reader name, contexts;
     /* of contexts */
-    bool wants_maximal, wants_disk_id, has_timewarp, has_ea, has_reconnect;
+    bool wants_maximal, wants_disk_id, has_timewarp, has_ea;
     bool has_security;
     struct reader ea, security;
     struct smb2_lease_wish lease;
+    struct smb2_durable_wish durable;
+    uint8_t granted_oplock; /* what the reply says */
     /* on the way */
     struct smb2_place place;
     struct inode *file;  /* of the path; a reference */
@@ -88,10 +105,37 @@ uint32_t smb2__lease_read(struct smb2_create *create, struct reader data);
 uint32_t smb2__lease_check(const struct smb2_create *create, struct inode *inode);
 /* Finds or makes OPEN's lease. */
 void smb2__lease_grant(struct smb2_create *create, struct smb2_open *open);
+/* What the lease of an open that is there already has now. */
+void smb2__lease_tell(struct smb2_create *create, const struct smb2_open *open);
 bool smb2__lease_is_answered(const struct smb2_create *create);
 void smb2__lease_write(const struct smb2_create *create, struct writer *writer);
 
 /* smb2_create_file.c: opens what the path, walked, leads to, or makes it. */
 uint32_t smb2__create_open(struct smb2_create *create, struct smb2_open **open_r);
+
+/* smb2_durable.c */
+uint32_t smb2__durable_read_v1(struct smb2_create *create, struct reader data);
+uint32_t smb2__durable_read_reconnect_v1(struct smb2_create *create, struct reader data);
+uint32_t smb2__durable_read_v2(struct smb2_create *create, struct reader data);
+uint32_t smb2__durable_read_reconnect_v2(struct smb2_create *create, struct reader data);
+uint32_t smb2__durable_read_app(struct smb2_create *create, struct reader data);
+uint32_t smb2__durable_read_app_version(struct smb2_create *create, struct reader data);
+bool smb2__durable_is_answered_v1(const struct smb2_create *create);
+bool smb2__durable_is_answered_v2(const struct smb2_create *create);
+void smb2__durable_write_v1(const struct smb2_create *create, struct writer *writer);
+void smb2__durable_write_v2(const struct smb2_create *create, struct writer *writer);
+/* May the contexts stand together? */
+uint32_t smb2__durable_judge(const struct smb2_create *create);
+/* The parked open that the CREATE asks for, in its session again. */
+uint32_t smb2__durable_reconnect(struct smb2_create *create, struct smb2_open **open_r);
+/* What the application has open of create->inode from another machine is closed. */
+uint32_t smb2__durable_take_over(struct smb2_create *create);
+/* Once the open has its oplock or lease: is it durable? */
+void smb2__durable_grant(struct smb2_create *create);
+
+/* smb2_replay.c. The open that the CREATE has made already, or NULL; why it can't be had. */
+uint32_t smb2__replay_create(struct smb2_create *create, struct smb2_open **open_r);
+/* OPEN may be asked for again. */
+void smb2__replay_note(const struct smb2_create *create, struct smb2_open *open);
 
 #endif

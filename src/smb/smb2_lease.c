@@ -99,6 +99,8 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
     struct writer body;
 
     if (session == NULL) {
+        if (smb2__durable_break_lease(lease))
+            return;
         if (acknowledge && grant_acknowledge(grant, 0) != ERR_OK)
             log_error("smb: a lease that nobody holds can't be broken");
         return;
@@ -166,12 +168,13 @@ uint32_t smb2__lease_read(struct smb2_create *create, struct reader data)
 
     if (data.left != V1_SIZE && !is_second)
         return STATUS_INVALID_PARAMETER;
-    if (create->oplock != SMB2_OPLOCK_LEASE || dialect < (is_second ? 0x0300 : 0x0210))
+    if (dialect < (is_second ? 0x0300 : 0x0210))
         return STATUS_SUCCESS;
     if (!reader_copy(&data, wish->key, sizeof wish->key) || !reader_le32(&data, &wish->state) ||
         !reader_le32(&data, &wish->flags) || !reader_skip(&data, 8))
         return STATUS_INVALID_PARAMETER;
-    wish->version = is_second ? 2 : 1;
+    wish->given_version = is_second ? 2 : 1;
+    wish->version = create->oplock == SMB2_OPLOCK_LEASE ? wish->given_version : 0;
     wish->has_parent = false;
     if (!is_second)
         return STATUS_SUCCESS;
@@ -296,6 +299,16 @@ void smb2__lease_grant(struct smb2_create *create, struct smb2_open *open)
     if (lease == NULL || lease->grant == NULL)
         return;
     join(lease, open);
+    smb2__lease_tell(create, open);
+}
+
+void smb2__lease_tell(struct smb2_create *create, const struct smb2_open *open)
+{
+    const struct smb2_lease *lease = open->lease;
+    struct smb2_lease_wish *wish = &create->lease;
+
+    if (lease == NULL || lease->grant == NULL)
+        return;
     wish->granted = state_of(grant_kinds(lease->grant));
     wish->is_breaking = grant_status(lease->grant) == GRANT_BREAKING;
     wish->granted_epoch = epoch_of(lease);

@@ -42,6 +42,7 @@ static uint32_t status_of(enum err err)
 
 static uint32_t reply(struct smb2_request *request)
 {
+    smb2__replay_lock_done(request, request->lock_sequence);
     writer_le16(smb2_reply(request), 4);
     writer_le16(smb2_reply(request), 0);
     return STATUS_SUCCESS;
@@ -140,13 +141,16 @@ uint32_t smb2__lock(struct smb2_request *request)
     uint32_t status;
     enum err err;
 
-    if (!reader_skip(reader, 2) || !reader_le16(reader, &count) || !reader_skip(reader, 4 + 16) ||
-        count == 0 || count > LOCKS_MAX || (size_t)count * 24 > reader->left)
+    if (!reader_skip(reader, 2) || !reader_le16(reader, &count) ||
+        !reader_le32(reader, &request->lock_sequence) || !reader_skip(reader, 16) || count == 0 ||
+        count > LOCKS_MAX || (size_t)count * 24 > reader->left)
         return STATUS_INVALID_PARAMETER;
     if (open->is_directory)
         return STATUS_INVALID_PARAMETER;
     if (!(open->access & (SMB2_ACCESS_READ_DATA | SMB2_ACCESS_WRITE_DATA)))
         return STATUS_ACCESS_DENIED;
+    if (smb2__replay_lock_is_done(request, request->lock_sequence))
+        return reply(request);
     status = smb2__request_context(request);
     if (status != STATUS_SUCCESS)
         return status;

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_STRUCTURE_SIZE = 64, ID_SMB2 = 0x424d53fe, ID_TRANSFORM = 0x424d53fd, ID_SMB1 = 0x424d53ff };
+enum { HEADER_STRUCTURE_SIZE = 64, ID_TRANSFORM = 0x424d53fd, ID_SMB1 = 0x424d53ff };
 enum {
     AT_STATUS = 8,
     AT_CREDITS = 14,
@@ -30,29 +30,6 @@ enum {
 };
 enum { LARGE_REPLY = 16384, LARGE_REPLY_SLACK = 256 };
 enum { SEVERITY_ERROR = 3, ERROR_BODY_SIZE = 9, FIRST_RELATED = UINT8_MAX };
-
-bool smb2__header_read(struct reader *reader, struct smb2_header *header_r)
-{
-    struct smb2_header header = {.tree_id = 0};
-    uint32_t id;
-    uint16_t size;
-    uint64_t mixed;
-
-    if (!reader_le32(reader, &id) || id != (uint32_t)ID_SMB2 || !reader_le16(reader, &size) ||
-        size != HEADER_STRUCTURE_SIZE || !reader_le16(reader, &header.credit_charge) ||
-        !reader_le16(reader, &header.channel_sequence) || !reader_skip(reader, 2) ||
-        !reader_le16(reader, &header.command) || !reader_le16(reader, &header.credits) ||
-        !reader_le32(reader, &header.flags) || !reader_le32(reader, &header.next) ||
-        !reader_le64(reader, &header.message_id) || !reader_le64(reader, &mixed) ||
-        !reader_le64(reader, &header.session_id) || !reader_skip(reader, SMB2_SIGNATURE_SIZE))
-        return false;
-    if (header.flags & SMB2_FLAG_ASYNC)
-        header.async_id = mixed;
-    else
-        header.tree_id = (uint32_t)(mixed >> 32);
-    *header_r = header;
-    return true;
-}
 
 bool smb2__request_part(const struct smb2_request *request, uint32_t offset, uint32_t length,
                         struct reader *part_r)
@@ -72,7 +49,7 @@ static void write_header(struct smb2_request *request)
     uint32_t flags = SMB2_FLAG_RESPONSE | (header->flags & SMB2_FLAG_RELATED);
 
     request->reply_at = writer->length;
-    writer_le32(writer, (uint32_t)ID_SMB2);
+    writer_le32(writer, SMB2_PROTOCOL_ID);
     writer_le16(writer, HEADER_STRUCTURE_SIZE);
     writer_le16(writer, header->credit_charge);
     writer_le32(writer, STATUS_SUCCESS);
@@ -176,72 +153,6 @@ static bool sign_reply(struct writer *writer, size_t reply_at, const struct smb2
     return err == ERR_OK;
 }
 
-static bool send_encrypted(struct smb2_conn *conn, struct smb2_session *session, const struct writer *writer)
-{
-    struct smb2_part part = {.data = writer->data, .length = writer->length};
-    size_t length = SMB2_TRANSFORM_SIZE + writer->length;
-    struct buf *buf = buf_new(SMB2_FRAME_HEAD + length);
-    struct smb2_engine *engine = smb2_engine_take(session->encrypt);
-    uint8_t nonce[SMB2_NONCE_SIZE];
-    enum err err = buf == NULL || engine == NULL ? ERR_NOMEM : smb2_key_nonce(session->encrypt, nonce);
-
-    if (err == ERR_OK)
-        err = smb2_encrypt(engine, session->id, nonce, &part, 1, buf->data + SMB2_FRAME_HEAD);
-    smb2_engine_give(&engine);
-    if (err == ERR_OK) {
-        struct writer head;
-
-        writer_init(&head, buf->data, SMB2_FRAME_HEAD);
-        writer_be32(&head, (uint32_t)length);
-        net_conn_send(conn->net,
-                      &(struct bufpart){.buf = buf, .data = buf->data, .length = SMB2_FRAME_HEAD + length},
-                      1);
-    }
-    buf_unref(&buf);
-    return err == ERR_OK;
-}
-
-/* BUF is what WRITER writes to, or NULL: then its bytes are copied. */
-static void send_plain(struct smb2_conn *conn, const struct writer *writer, struct buf *buf)
-{
-    uint8_t head[SMB2_FRAME_HEAD];
-    struct writer frame;
-    struct bufpart parts[2] = {{.data = head, .length = sizeof head},
-                               {.buf = buf, .data = writer->data, .length = writer->length}};
-
-    writer_init(&frame, head, sizeof head);
-    writer_be32(&frame, (uint32_t)writer->length);
-    net_conn_send(conn->net, parts, 2);
-}
-
-/* MS-SMB2 3.3.4.6, 3.3.4.7: of no session and not signed, but encrypted where everything is. */
-void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const struct writer *body)
-{
-    struct writer writer;
-    bool sent;
-
-    writer_init_growing(&writer, SMB2_HEADER_SIZE + SMB2_NOTIFICATION_MAX);
-    writer_le32(&writer, (uint32_t)ID_SMB2);
-    writer_le16(&writer, HEADER_STRUCTURE_SIZE);
-    writer_le16(&writer, 0);
-    writer_le32(&writer, STATUS_SUCCESS);
-    writer_le16(&writer, SMB2_OPLOCK_BREAK);
-    writer_le16(&writer, 0);
-    writer_le32(&writer, SMB2_FLAG_RESPONSE);
-    writer_le32(&writer, 0);
-    writer_le64(&writer, UINT64_MAX);
-    writer_zeros(&writer, SMB2_HEADER_SIZE - 32);
-    writer_bytes(&writer, body->data, body->length);
-    sent = !writer.failed && !body->failed && conn->net != NULL;
-    if (sent && session->encrypts)
-        sent = send_encrypted(conn, session, &writer);
-    else if (sent)
-        send_plain(conn, &writer, NULL);
-    writer_free(&writer);
-    if (!sent)
-        smb2__conn_close(conn, false);
-}
-
 void smb2__reply_large(struct smb2_request *request, size_t length)
 {
     struct smb2_message *message = request->message;
@@ -269,12 +180,37 @@ static void send_replies(struct smb2_message *message, const struct writer *writ
 
     if (conn == NULL || conn->net == NULL || conn->closing || writer->length == 0)
         return;
-    if (sent && message->encrypted_by == NULL)
-        send_plain(conn, writer, writer == &message->replies ? message->large : NULL);
-    else if (sent)
-        sent = send_encrypted(conn, message->encrypted_by, writer);
+    if (sent)
+        sent = smb2__send(conn, message->encrypted_by, writer,
+                          writer == &message->replies ? message->large : NULL);
     if (!sent)
         smb2__conn_close(conn, false);
+}
+
+static void update_preauth(const struct smb2_request *request, uint8_t hash[SMB2_PREAUTH_SIZE])
+{
+    const struct writer *writer = &request->message->replies;
+    struct smb2_part part = {.data = writer->data + request->reply_at,
+                             .length = writer->length - request->reply_at};
+
+    /* Without memory for it the signatures that follow can't be right: the logon fails by itself. */
+    if (smb2_preauth_update(hash, &part, 1) != ERR_OK)
+        request->message->replies.failed = true;
+}
+
+/* MS-SMB2 3.3.5.4, 3.3.5.5: hashes go over what is sent, as it is sent, with its signature. */
+static void hash_reply(struct smb2_request *request)
+{
+    struct smb2_conn *conn = request->message->conn;
+    uint32_t status = request->sent_status;
+
+    if (conn == NULL || conn->dialect != 0x0311)
+        return;
+    if (request->header.command == SMB2_NEGOTIATE && status == STATUS_SUCCESS)
+        update_preauth(request, conn->preauth);
+    else if (request->header.command == SMB2_SESSION_SETUP && status == STATUS_MORE_PROCESSING_REQUIRED &&
+             request->channel != NULL)
+        update_preauth(request, request->channel->preauth);
 }
 
 /* Seals the last reply of the compound, with padding when another one will follow it (MS-SMB2 3.3.4.1.3). */
@@ -295,34 +231,10 @@ static void seal_last(struct smb2_message *message, bool another)
         return;
     if (must_sign(request) && !sign_reply(writer, request->reply_at, request))
         writer->failed = true;
-    /* Of a session that is not there: clients that must have a signature take one of zeros as none. */
-    if ((request->header.flags & SMB2_FLAG_SIGNED) && !message->encrypted && key_of(request) == NULL)
+    /* Who asked with a signature that can't be right gets none back: clients take one of zeros as such. */
+    if ((request->header.flags & SMB2_FLAG_SIGNED) && !message->encrypted && !must_sign(request))
         set_flag(writer, request->reply_at, SMB2_FLAG_SIGNED);
-}
-
-static void update_preauth(const struct smb2_request *request, uint8_t hash[SMB2_PREAUTH_SIZE])
-{
-    const struct writer *writer = &request->message->replies;
-    struct smb2_part part = {.data = writer->data + request->reply_at,
-                             .length = writer->length - request->reply_at};
-
-    /* Without memory for it the signatures that follow can't be right: the logon fails by itself. */
-    if (smb2_preauth_update(hash, &part, 1) != ERR_OK)
-        request->message->replies.failed = true;
-}
-
-/* MS-SMB2 3.3.5.4, 3.3.5.5: hashes go over what is sent, as it is sent. */
-static void hash_reply(struct smb2_request *request, uint32_t status)
-{
-    struct smb2_conn *conn = request->message->conn;
-
-    if (conn == NULL || conn->dialect != 0x0311)
-        return;
-    if (request->header.command == SMB2_NEGOTIATE && status == STATUS_SUCCESS)
-        update_preauth(request, conn->preauth);
-    else if (request->header.command == SMB2_SESSION_SETUP && status == STATUS_MORE_PROCESSING_REQUIRED &&
-             request->channel != NULL)
-        update_preauth(request, request->channel->preauth);
+    hash_reply(request);
 }
 
 static void finish_reply(struct smb2_request *request, uint32_t status)
@@ -355,7 +267,7 @@ static void finish_reply(struct smb2_request *request, uint32_t status)
         writer_patch_le32(writer, request->reply_at + AT_ASYNC + 4, (uint32_t)(request->async_id >> 32));
         writer_patch_le16(writer, request->reply_at + AT_CREDITS, 0);
     }
-    hash_reply(request, status);
+    request->sent_status = status;
 }
 
 bool smb2__request_pending(struct smb2_request *request)
@@ -498,6 +410,7 @@ uint32_t smb2__request_open_at(struct smb2_request *request, size_t at)
         return STATUS_FILE_CLOSED;
     }
     request->open->references++;
+    request->open->is_replay_eligible = false; /* its client has got the answer of the CREATE */
     return STATUS_SUCCESS;
 }
 

@@ -30,6 +30,13 @@ unsigned smb2__share_deny(uint32_t share)
            (share & SHARE_DELETE ? 0 : OPEN_DELETE);
 }
 
+struct smb2_open *smb2__open_of_state(const struct open *open)
+{
+    const struct client *client = owner_client(open_owner(open));
+
+    return client != NULL && client_family(client) == SMB2_FAMILY ? open_user(open) : NULL;
+}
+
 void smb2__open_grants(const struct smb2_open *open, struct vfs_context *context)
 {
     struct client *client = open->owner == NULL ? NULL : owner_client(open->owner);
@@ -217,7 +224,8 @@ struct smb2_open *smb2__open_find(const struct smb2_session *session, uint64_t p
     struct smb2_open *open = smb2__open_by_id(session->server, persistent);
 
     /* One whose share mode an administrator has taken away is closed to its client. */
-    return open != NULL && open->session == session && open->volatile_id == volatile_id && open->share != NULL
+    return open != NULL && open->session == session && open->volatile_id == volatile_id &&
+                   (open->share != NULL || open->pipe != NULL)
                ? open
                : NULL;
 }
@@ -250,7 +258,9 @@ void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
     open->dead = true;
     hashtable_remove(&open->server->opens, &open->by_id);
     list_remove(&open->link);
-    open->session->open_count--;
+    smb2__durable_forget(open);
+    if (open->session != NULL)
+        open->session->open_count--;
     if (open->pipe != NULL)
         smb2__pipe_end(open);
     smb2__oplock_leave(open);

@@ -72,6 +72,8 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
 
     if (!acknowledge)
         open->oplock_level = level;
+    if (smb2__durable_break(open))
+        return;
     if (conn == NULL || conn->closing) {
         if (acknowledge && grant_acknowledge(grant, 0) != ERR_OK)
             log_error("smb: an oplock that nobody holds can't be broken");

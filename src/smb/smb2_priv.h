@@ -55,6 +55,7 @@ enum {
     SMB2_PATH_MAX = 4096,                       /* bytes of UTF-8 */
     SMB2_FAMILY = 60,                           /* of its struct client */
     SMB2_ASYNC_MAX = 512,                       /* requests of a connection that wait long */
+    SMB2_LOCK_SEQUENCES = 64,                   /* MS-SMB2 3.3.1.10 */
     SMB2_PIPES_MAX = 64,                        /* of a session */
     SMB2_LEASE_KEY = 16,
     SMB2_BREAK_MS = 35 * 1000,   /* to acknowledge the break of an oplock or lease */
@@ -85,6 +86,8 @@ enum smb2_command {
     SMB2_OPLOCK_BREAK,
     SMB2_COMMANDS
 };
+
+#define SMB2_PROTOCOL_ID UINT32_C(0x424d53fe)
 
 /* MS-SMB2 2.2.1.2: flags of a header */
 enum {
@@ -135,9 +138,13 @@ struct smb_server {
     struct cred_delays *delays;
     struct list listeners; /* of struct smb__listener */
     struct list conns;
-    struct hashtable sessions; /* by id */
-    struct hashtable opens;    /* by persistent id */
-    struct hashtable clients;  /* by ClientGuid */
+    struct hashtable sessions;     /* by id */
+    struct hashtable opens;        /* by persistent id */
+    struct hashtable clients;      /* by ClientGuid */
+    struct hashtable create_guids; /* opens by CreateGuid */
+    struct list parked;            /* opens without session (smb2_durable.c) */
+    uint32_t parked_count;
+    struct loop_timer parked_timer;
     struct siphash_key hash_key;
     struct hashtable leases; /* by machine and key */
     struct hashtable files;  /* of opens, by the file that they are of */
@@ -292,10 +299,10 @@ struct smb2_open {
     uint32_t references;
     bool dead;
     uint64_t persistent_id, volatile_id;
-    struct list link;      /* of the session */
+    struct list link;      /* of the session, or of server->parked */
     struct hashlink by_id; /* in the server's table */
     struct smb_server *server;
-    struct smb2_session *session; /* no reference: NULL when dead */
+    struct smb2_session *session; /* no reference: NULL when dead or parked */
     struct smb2_tree *tree;       /* a reference */
     struct smb2_client *machine;  /* a reference: whose owner and share these are */
     struct inode *inode;
@@ -331,6 +338,19 @@ struct smb2_open {
     bool has_parent_key; /* that of the lease on its directory which its own changes leave alone */
     uint8_t parent_key[SMB2_LEASE_KEY];
     uint64_t position;
+    uint32_t action; /* of the CREATE that made it */
+    /* smb2_durable.c */
+    bool is_durable, is_resilient;
+    uint32_t durable_ms; /* how long it stays when it is parked */
+    uint64_t parked_until_ms;
+    bool has_app, has_app_version;
+    uint8_t app[16];
+    uint64_t app_version[2];
+    /* smb2_replay.c */
+    bool is_replay_eligible, has_create_guid;
+    uint8_t create_guid[16];
+    struct hashlink by_guid;
+    uint8_t lock_numbers[SMB2_LOCK_SEQUENCES];
     /* MS-SMB2 3.3.1.10: requests that are not answered yet, with its channel sequence and with an earlier one
      */
     uint16_t channel_sequence;
@@ -372,6 +392,8 @@ void smb2__tree_unref(struct smb2_tree **tree);
 struct smb2_tree *smb2__tree_find(const struct smb2_session *session, uint32_t id);
 void smb2__tree_end(struct smb2_tree *tree);
 void smb2__open_unref(struct smb2_open **open);
+/* The open of ours behind one of state's, or NULL. */
+struct smb2_open *smb2__open_of_state(const struct open *open);
 /* Of whatever session. */
 struct smb2_open *smb2__open_by_id(const struct smb_server *server, uint64_t persistent);
 struct smb2_open *smb2__open_find(const struct smb2_session *session, uint64_t persistent,
@@ -416,21 +438,25 @@ struct smb2_request {
     struct smb2_session *session;
     struct smb2_tree *tree;
     struct smb2_open *open;
-    bool signs;        /* the reply is signed */
-    bool is_counted;   /* among the open's outstanding requests */
-    size_t reply_at;   /* of the header of its reply */
-    bool keeps_body;   /* the failure has a body of its own (MS-SMB2 3.3.4.4) */
-    uint16_t granted;  /* credits */
-    uint64_t async_id; /* 0: no interim reply was sent */
+    bool signs; /* the reply is signed */
+    bool has_create_guid;
+    uint8_t create_guid[16]; /* of a CREATE that may be asked for again */
+    bool is_counted;         /* among the open's outstanding requests */
+    size_t reply_at;         /* of the header of its reply */
+    bool keeps_body;         /* the failure has a body of its own (MS-SMB2 3.3.4.4) */
+    uint16_t granted;        /* credits */
+    uint64_t async_id;       /* 0: no interim reply was sent */
     /* While it waits. */
     bool waiting;
     void (*cancel)(struct smb2_request *request); /* CANCEL came, or the connection went; may be NULL */
     uint32_t final_status;
+    uint32_t sent_status; /* of its reply */
     struct vfs_context context;
     struct vfs_read read;
     struct vfs_write write;
     struct store_waiter durable;
     struct lock_waiter lock;
+    uint32_t lock_sequence;
     struct grant_waiter grants; /* others' caching grants are broken: it runs again after that */
     unsigned grant_tries;
     struct loop_timer timer;
@@ -496,6 +522,10 @@ void smb2__request_done(struct smb2_request *request, uint32_t status);
 bool smb2__request_pending(struct smb2_request *request);
 /* Finds the open whose id is AT bytes into the body: STATUS_SUCCESS, STATUS_FILE_CLOSED.. */
 uint32_t smb2__request_open_at(struct smb2_request *request, size_t at);
+/* Sends what is written, encrypted by SESSION unless it is NULL. BUF: what WRITER writes to, or NULL, then
+ * its bytes are copied. False: that was not possible. */
+bool smb2__send(struct smb2_conn *conn, struct smb2_session *session, const struct writer *writer,
+                struct buf *buf) MUST_CHECK;
 /* Sends an OPLOCK_BREAK notification. */
 void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const struct writer *body);
 /* Cancels what waits, forgets the connection. */
@@ -508,6 +538,28 @@ void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *head
  * been overtaken (MS-SMB2 3.3.5.2.10). */
 uint32_t smb2__replay_begin(struct smb2_request *request);
 void smb2__replay_end(struct smb2_request *request);
+
+/* The LOCK with this LockSequence was done already (MS-SMB2 3.3.5.14); it is done now. */
+bool smb2__replay_lock_is_done(const struct smb2_request *request, uint32_t sequence);
+void smb2__replay_lock_done(const struct smb2_request *request, uint32_t sequence);
+
+/* ---- opens that outlive their connection (smb2_durable.c) ---- */
+
+/* The session of OPEN ends: does the open stay? */
+bool smb2__durable_park(struct smb2_open *open);
+/* OPEN ends: takes it from the tables here. */
+void smb2__durable_forget(struct smb2_open *open);
+/* The cache of an open, or of all that have a lease, is wanted by somebody else, and nobody can be asked.
+ * True: the open, or the lease with its last one, is gone. */
+bool smb2__durable_break(struct smb2_open *open);
+bool smb2__durable_break_lease(struct smb2_lease *lease);
+/* Into the session of REQUEST. */
+uint32_t smb2__durable_take_up(struct smb2_request *request, struct smb2_open *open);
+/* FSCTL_LMR_REQUEST_RESILIENCY, MS-SMB2 3.3.5.15.9 */
+uint32_t smb2__durable_make_resilient(struct smb2_open *open, uint32_t timeout_ms);
+/* Ends the parked opens of MACHINE; of all. */
+void smb2__durable_end_machine(const struct smb2_client *machine);
+void smb2__durable_end_all(struct smb_server *server);
 
 /* ---- for commands ---- */
 

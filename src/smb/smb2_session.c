@@ -108,8 +108,12 @@ void smb2__session_end(struct smb2_session *session)
     session->dead = true;
     session->valid = false;
     hashtable_remove(&session->server->sessions, &session->link);
-    while (!list_is_empty(&session->opens))
-        smb2__open_end(list_first(&session->opens, struct smb2_open, link), NULL);
+    while (!list_is_empty(&session->opens)) {
+        struct smb2_open *open = list_first(&session->opens, struct smb2_open, link);
+
+        if (!smb2__durable_park(open))
+            smb2__open_end(open, NULL);
+    }
     while (!list_is_empty(&session->trees))
         smb2__tree_end(list_first(&session->trees, struct smb2_tree, link));
     while (!list_is_empty(&session->channels))

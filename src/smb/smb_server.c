@@ -47,6 +47,8 @@ enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state
     hashtable_init(&server->sessions);
     hashtable_init(&server->opens);
     hashtable_init(&server->clients);
+    hashtable_init(&server->create_guids);
+    list_init(&server->parked);
     list_init(&server->listeners);
     list_init(&server->conns);
     hashtable_init(&server->leases);
@@ -116,6 +118,7 @@ void smb_server_shutdown(struct smb_server *server, void (*done)(void *data), vo
     }
     list_for_each_safe(link, following, &server->conns)
         smb2__conn_close(container_of(link, struct smb2_conn, link), true);
+    smb2__durable_end_all(server);
     smb2__server_check_stopped(server);
 }
 
@@ -133,6 +136,7 @@ void smb_server_close(struct smb_server **server)
     hashtable_free(&gone->sessions);
     hashtable_free(&gone->opens);
     hashtable_free(&gone->clients);
+    hashtable_free(&gone->create_guids);
     cred_delays_close(&gone->delays);
     smb_shares_free(&gone->shares);
     smb2__file_unwatch(gone);

@@ -282,7 +282,8 @@ static uint32_t mode_rights(const struct vfs_context *context, const struct inod
         rights |= ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_WRITE_EA | ACL_WRITE_ATTRIBUTES;
     if (bits & PERMIT_EXECUTE)
         rights |= ACL_EXECUTE;
-    if (directory && (bits & PERMIT_WRITE) && (bits & PERMIT_EXECUTE))
+    /* Of a file the right means nothing, and is part of what full access is. */
+    if ((bits & PERMIT_WRITE) && (!directory || (bits & PERMIT_EXECUTE)))
         rights |= ACL_DELETE_CHILD;
     if (is_owner(context, attr))
         rights |= ACL_WRITE_ATTRIBUTES | ACL_WRITE_DAC | ACL_WRITE_OWNER;

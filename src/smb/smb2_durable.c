@@ -1,0 +1,459 @@
+/*
+ * smb2_durable.c - opens that outlive their connection: durable handles of both versions, resilient ones, and
+ * those of an application that has moved to another machine (MS-SMB2 3.3.5.9.6, .7, .10, .12, .13,
+ * .16, 3.3.5.15.9, 3.3.7.1). Persistent handles (those that outlive the server) are not built, and no share
+ * says that it has them.
+ *
+ *   in use -session or connection gone-> parked -reconnect-> in use
+ *   parked -time over, its cache is wanted by another, limit, shutdown-> closed
+ *
+ * An open is durable when it was asked for with a batch oplock or a lease that caches the handle, and stays
+ * so as long as it has that: who may not know of conflicts without a connection must not have any. While it
+ * is parked its share mode, byte ranges and grant are in force for every protocol. A break of the grant
+ * closes it at once, also when the break leaves the handle; an open that is resilient stays for its time,
+ * whatever comes.
+ *
+ * A parked open has no session; its tree, with the dead session and its user behind it, stays with it: who it
+ * belongs to, and in whose name it is deleted at last.
+ *
+ * Invariant: server->parked has the opens without session, in order of their time; the timer runs when there
+ * is any, until the first one's.
+ */
+#include "smb/smb2_create_priv.h"
+
+#include "dittofs/clock.h"
+
+#include <string.h>
+
+enum {
+    V1_MS = 16 * 60 * 1000,
+    V2_DEFAULT_MS = 60 * 1000,
+    V2_MOST_MS = 300 * 1000,
+    RESILIENT_DEFAULT_MS = 120 * 1000,
+    RESILIENT_MOST_MS = 300 * 1000,
+    PARKED_MAX = 4096
+};
+
+/* ---- parked opens ---- */
+
+static void restart_timer(struct smb_server *server);
+
+static void on_time_over(struct loop_timer *timer)
+{
+    struct smb_server *server = container_of(timer, struct smb_server, parked_timer);
+    uint64_t now_ms = clock_monotonic_ms();
+
+    while (!list_is_empty(&server->parked)) {
+        struct smb2_open *open = list_first(&server->parked, struct smb2_open, link);
+
+        if (open->parked_until_ms > now_ms)
+            break;
+        smb2__open_end(open, NULL);
+    }
+    restart_timer(server);
+}
+
+static void restart_timer(struct smb_server *server)
+{
+    uint64_t now_ms = clock_monotonic_ms(), due_ms;
+
+    loop_timer_stop(&server->parked_timer);
+    if (list_is_empty(&server->parked))
+        return;
+    due_ms = list_first(&server->parked, struct smb2_open, link)->parked_until_ms;
+    server->parked_timer.callback = on_time_over;
+    loop_timer_start(server->loop, &server->parked_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+}
+
+/* Nobody else can have changed or opened the file in a way that its holder would have to know of. */
+static bool caches_handle(const struct smb2_open *open)
+{
+    const struct grant *grant = open->lease != NULL ? open->lease->grant : open->oplock;
+
+    return grant != NULL && grant_status(grant) == GRANT_GRANTED && (grant_kinds(grant) & GRANT_HANDLE) != 0;
+}
+
+/* MS-SMB2 3.3.7.1: what the open is worth without its connection. */
+static bool may_stay(const struct smb2_open *open)
+{
+    if (open->server->stopping || open->delete_pending)
+        return false;
+    return open->is_resilient || (open->is_durable && caches_handle(open));
+}
+
+bool smb2__durable_park(struct smb2_open *open)
+{
+    struct smb_server *server = open->server;
+    struct list *link = server->parked.previous;
+
+    if (!may_stay(open))
+        return false;
+    if (server->parked_count >= PARKED_MAX)
+        smb2__open_end(list_first(&server->parked, struct smb2_open, link), NULL);
+    list_remove(&open->link);
+    open->session->open_count--;
+    open->session = NULL;
+    open->parked_until_ms = clock_monotonic_ms() + open->durable_ms;
+    while (link != &server->parked &&
+           container_of(link, struct smb2_open, link)->parked_until_ms > open->parked_until_ms)
+        link = link->previous;
+    list_insert_after(link, &open->link);
+    server->parked_count++;
+    restart_timer(server);
+    return true;
+}
+
+static void unpark(struct smb2_open *open, struct smb2_tree *tree)
+{
+    struct smb_server *server = open->server;
+    struct smb2_session *session = tree->session;
+
+    list_remove(&open->link);
+    server->parked_count--;
+    restart_timer(server);
+    tree->references++;
+    smb2__tree_unref(&open->tree);
+    open->tree = tree;
+    open->session = session;
+    list_push_back(&session->opens, &open->link);
+    session->open_count++;
+    open->volatile_id = server->next_file++;
+}
+
+void smb2__durable_forget(struct smb2_open *open)
+{
+    struct smb_server *server = open->server;
+
+    if (open->has_create_guid)
+        hashtable_remove(&server->create_guids, &open->by_guid);
+    open->has_create_guid = false;
+    if (open->session == NULL) {
+        server->parked_count--;
+        restart_timer(server);
+    }
+}
+
+bool smb2__durable_break(struct smb2_open *open)
+{
+    if (open->session != NULL || open->is_resilient)
+        return false;
+    smb2__open_end(open, NULL);
+    return true;
+}
+
+bool smb2__durable_break_lease(struct smb2_lease *lease)
+{
+    struct list *link = lease->opens.next;
+
+    while (link != &lease->opens) {
+        struct smb2_open *open = container_of(link, struct smb2_open, lease_link);
+        bool is_last = lease->opens.next == lease->opens.previous;
+
+        link = link->next;
+        if (smb2__durable_break(open) && is_last)
+            return true;
+    }
+    return false;
+}
+
+void smb2__durable_end_machine(const struct smb2_client *machine)
+{
+    struct list *link, *following;
+
+    list_for_each_safe(link, following, &machine->server->parked)
+    {
+        struct smb2_open *open = container_of(link, struct smb2_open, link);
+
+        if (open->machine == machine)
+            smb2__open_end(open, NULL);
+    }
+}
+
+void smb2__durable_end_all(struct smb_server *server)
+{
+    while (!list_is_empty(&server->parked))
+        smb2__open_end(list_first(&server->parked, struct smb2_open, link), NULL);
+    loop_timer_stop(&server->parked_timer);
+}
+
+/* ---- create contexts ---- */
+
+uint32_t smb2__durable_read_v1(struct smb2_create *create, struct reader data)
+{
+    (void)data; /* MS-SMB2 2.2.13.2.3: reserved */
+    create->durable.asks_v1 = true;
+    return STATUS_SUCCESS;
+}
+
+/* MS-SMB2 2.2.13.2.4 */
+uint32_t smb2__durable_read_reconnect_v1(struct smb2_create *create, struct reader data)
+{
+    struct smb2_durable_wish *wish = &create->durable;
+
+    wish->reconnects_v1 = true;
+    return reader_le64(&data, &wish->persistent_id) && reader_skip(&data, 8) ? STATUS_SUCCESS
+                                                                             : STATUS_INVALID_PARAMETER;
+}
+
+static bool is_v2(const struct smb2_create *create)
+{
+    return create->request->message->conn->dialect >= 0x0300;
+}
+
+/* MS-SMB2 2.2.13.2.11 */
+uint32_t smb2__durable_read_v2(struct smb2_create *create, struct reader data)
+{
+    struct smb2_durable_wish *wish = &create->durable;
+
+    wish->asks_v2 = is_v2(create);
+    return reader_le32(&data, &wish->timeout_ms) && reader_skip(&data, 4 + 8) &&
+                   reader_copy(&data, wish->create_guid, sizeof wish->create_guid)
+               ? STATUS_SUCCESS
+               : STATUS_INVALID_PARAMETER;
+}
+
+/* MS-SMB2 2.2.13.2.12 */
+uint32_t smb2__durable_read_reconnect_v2(struct smb2_create *create, struct reader data)
+{
+    struct smb2_durable_wish *wish = &create->durable;
+
+    wish->reconnects_v2 = is_v2(create);
+    return reader_le64(&data, &wish->persistent_id) && reader_skip(&data, 8) &&
+                   reader_copy(&data, wish->create_guid, sizeof wish->create_guid) && reader_skip(&data, 4)
+               ? STATUS_SUCCESS
+               : STATUS_INVALID_PARAMETER;
+}
+
+/* MS-SMB2 2.2.13.2.13: size, reserved, id. */
+uint32_t smb2__durable_read_app(struct smb2_create *create, struct reader data)
+{
+    struct smb2_durable_wish *wish = &create->durable;
+
+    wish->has_app = is_v2(create);
+    return reader_skip(&data, 4) && reader_copy(&data, wish->app, sizeof wish->app)
+               ? STATUS_SUCCESS
+               : STATUS_INVALID_PARAMETER;
+}
+
+/* MS-SMB2 2.2.13.2.15: size, reserved, padding, high, low. */
+uint32_t smb2__durable_read_app_version(struct smb2_create *create, struct reader data)
+{
+    struct smb2_durable_wish *wish = &create->durable;
+
+    wish->has_app_version = create->request->message->conn->dialect >= 0x0311;
+    return reader_skip(&data, 8) && reader_le64(&data, &wish->app_version[0]) &&
+                   reader_le64(&data, &wish->app_version[1])
+               ? STATUS_SUCCESS
+               : STATUS_INVALID_PARAMETER;
+}
+
+bool smb2__durable_is_answered_v1(const struct smb2_create *create)
+{
+    return create->durable.is_answered && !create->durable.asks_v2;
+}
+
+bool smb2__durable_is_answered_v2(const struct smb2_create *create)
+{
+    return create->durable.is_answered && create->durable.asks_v2;
+}
+
+void smb2__durable_write_v1(const struct smb2_create *create, struct writer *writer)
+{
+    (void)create;
+    writer_zeros(writer, 8);
+}
+
+void smb2__durable_write_v2(const struct smb2_create *create, struct writer *writer)
+{
+    writer_le32(writer, create->request->open->durable_ms);
+    writer_le32(writer, 0); /* not persistent */
+}
+
+/* MS-SMB2 3.3.5.9.6, .7, .10, .12: which may stand together. */
+uint32_t smb2__durable_judge(const struct smb2_create *create)
+{
+    const struct smb2_durable_wish *wish = &create->durable;
+    bool any_v1 = wish->asks_v1 || wish->reconnects_v1, any_v2 = wish->asks_v2 || wish->reconnects_v2;
+
+    if ((any_v1 && any_v2) || (wish->asks_v2 && wish->reconnects_v2))
+        return STATUS_INVALID_PARAMETER;
+    return STATUS_SUCCESS;
+}
+
+/* ---- giving ---- */
+
+static uint32_t time_of(const struct smb2_durable_wish *wish)
+{
+    if (!wish->asks_v2)
+        return V1_MS;
+    if (wish->timeout_ms == 0)
+        return V2_DEFAULT_MS;
+    return wish->timeout_ms < V2_MOST_MS ? wish->timeout_ms : V2_MOST_MS;
+}
+
+void smb2__durable_grant(struct smb2_create *create)
+{
+    struct smb2_durable_wish *wish = &create->durable;
+    struct smb2_open *open = create->request->open;
+
+    if (wish->asks_v2 && wish->has_app) {
+        open->has_app = true;
+        memcpy(open->app, wish->app, sizeof open->app);
+        open->has_app_version = wish->has_app_version;
+        memcpy(open->app_version, wish->app_version, sizeof open->app_version);
+    }
+    if (open->is_directory || !(wish->asks_v1 || wish->asks_v2) || !caches_handle(open))
+        return;
+    open->is_durable = true;
+    open->durable_ms = time_of(wish);
+    wish->is_answered = true;
+}
+
+uint32_t smb2__durable_make_resilient(struct smb2_open *open, uint32_t timeout_ms)
+{
+    if (timeout_ms > RESILIENT_MOST_MS)
+        return STATUS_INVALID_PARAMETER;
+    open->is_durable = false;
+    open->is_resilient = true;
+    open->durable_ms = timeout_ms == 0 ? RESILIENT_DEFAULT_MS : timeout_ms;
+    return STATUS_SUCCESS;
+}
+
+/* ---- taking up again ---- */
+
+/* Does the request's name mean the file of OPEN? */
+static bool is_named(struct smb2_create *create, const struct smb2_open *open)
+{
+    struct vfs_context *context = &create->request->context;
+    struct store_name name;
+    uint8_t stored[STORE_NAME_MAX];
+    struct inode_attr mine, there;
+    struct smb2_place place = {.dir = NULL};
+    struct inode *inode;
+    size_t length;
+    bool same = false;
+
+    if (smb2__path_walk(context, create->name.at, create->name.left, &place) != STATUS_SUCCESS) {
+        smb2__place_free(&place);
+        return false;
+    }
+    name = (struct store_name){.bytes = place.name, .length = place.length};
+    if (place.dir != NULL && vfs_lookup_folded(context, place.dir, name, &inode, stored, &length) == ERR_OK) {
+        vfs_getattr(open->base != NULL ? open->base : open->inode, &mine);
+        vfs_getattr(inode, &there);
+        same = mine.ino == there.ino;
+        vfs_unref(&inode);
+    }
+    smb2__place_free(&place);
+    return same;
+}
+
+/* MS-SMB2 3.3.5.9.7, .12: an open with a lease comes back to the machine that has the lease, by its key. */
+static uint32_t check_lease(struct smb2_create *create, const struct smb2_open *open)
+{
+    struct smb2_lease_wish *wish = &create->lease;
+
+    /* The oplock that is asked for is of no account. */
+    wish->version = wish->given_version;
+    if (open->lease == NULL)
+        return wish->version == 0 ? STATUS_SUCCESS : STATUS_OBJECT_NAME_NOT_FOUND;
+    if (wish->version == 0 || open->machine != create->request->session->machine ||
+        memcmp(wish->key, open->lease->key, sizeof wish->key) != 0)
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    return is_named(create, open) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
+}
+
+/* Is it there, and to be had? */
+static uint32_t find_parked(struct smb2_create *create, struct smb2_open **open_r)
+{
+    const struct smb2_request *request = create->request;
+    const struct smb2_durable_wish *wish = &create->durable;
+    struct smb2_open *open = smb2__open_by_id(request->message->server, wish->persistent_id);
+
+    if (open == NULL || open->session != NULL || open->tree->export_id != request->tree->export_id)
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    /* One that was not made with an id has that of zeros. */
+    if (wish->reconnects_v2 && memcmp(open->create_guid, wish->create_guid, sizeof open->create_guid) != 0)
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    if (open->tree->session->user.uid != request->session->user.uid)
+        return STATUS_ACCESS_DENIED;
+    *open_r = open;
+    return check_lease(create, open);
+}
+
+uint32_t smb2__durable_take_up(struct smb2_request *request, struct smb2_open *open)
+{
+    if (request->session->open_count >= SMB2_OPENS_MAX)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    unpark(open, request->tree);
+    open->outstanding_before += open->outstanding;
+    open->outstanding = 0;
+    open->channel_sequence = request->header.channel_sequence;
+    return STATUS_SUCCESS;
+}
+
+uint32_t smb2__durable_reconnect(struct smb2_create *create, struct smb2_open **open_r)
+{
+    struct smb2_open *open;
+    uint32_t status = smb2__request_context(create->request);
+
+    if (status == STATUS_SUCCESS)
+        status = find_parked(create, &open);
+    if (status == STATUS_SUCCESS)
+        status = smb2__durable_take_up(create->request, open);
+    if (status == STATUS_SUCCESS)
+        *open_r = open;
+    return status;
+}
+
+/* ---- an application moves ---- */
+
+/* An open of the application on another machine, or NULL. */
+static struct smb2_open *find_app(const struct smb2_create *create, const struct state_file *file)
+{
+    const struct smb2_client *self = create->request->session->machine;
+    const struct open *at = NULL;
+
+    while ((at = open_next_of_file(file, at)) != NULL) {
+        struct smb2_open *open = smb2__open_of_state(at);
+
+        if (open != NULL && open->has_app && open->machine != self &&
+            memcmp(open->app, create->durable.app, sizeof open->app) == 0)
+            return open;
+    }
+    return NULL;
+}
+
+static bool is_older(const struct smb2_open *open, const struct smb2_durable_wish *wish)
+{
+    if (open->app_version[0] != wish->app_version[0])
+        return open->app_version[0] < wish->app_version[0];
+    return open->app_version[1] < wish->app_version[1];
+}
+
+uint32_t smb2__durable_take_over(struct smb2_create *create)
+{
+    const struct smb2_durable_wish *wish = &create->durable;
+    const struct smb2_request *request = create->request;
+    struct state_file *file;
+    struct inode_attr attr;
+    struct smb2_open *open;
+    uint32_t status = STATUS_SUCCESS;
+
+    if (!wish->asks_v2 || !wish->has_app)
+        return STATUS_SUCCESS;
+    vfs_getattr(create->inode, &attr);
+    file = state_file_find(request->message->server->state, request->tree->export_id, attr.ino);
+    if (file == NULL)
+        return STATUS_SUCCESS;
+    file = state_file_ref(file);
+    while (status == STATUS_SUCCESS && (open = find_app(create, file)) != NULL) {
+        /* MS-SMB2 3.3.5.9.16 */
+        if (wish->has_app_version && open->has_app_version && !is_older(open, wish))
+            status = STATUS_FILE_FORCED_CLOSED;
+        else
+            smb2__open_end(open, NULL);
+    }
+    state_file_unref(&file);
+    return status;
+}

@@ -1,0 +1,101 @@
+/*
+ * smb2_send.c - messages to the peer as they go over the wire: framed, encrypted where they must be; and
+ * those that nobody asked for.
+ */
+#include "smb/smb2_priv.h"
+
+bool smb2__header_read(struct reader *reader, struct smb2_header *header_r)
+{
+    struct smb2_header header = {.tree_id = 0};
+    uint32_t id;
+    uint16_t size;
+    uint64_t mixed;
+
+    if (!reader_le32(reader, &id) || id != SMB2_PROTOCOL_ID || !reader_le16(reader, &size) ||
+        size != SMB2_HEADER_SIZE || !reader_le16(reader, &header.credit_charge) ||
+        !reader_le16(reader, &header.channel_sequence) || !reader_skip(reader, 2) ||
+        !reader_le16(reader, &header.command) || !reader_le16(reader, &header.credits) ||
+        !reader_le32(reader, &header.flags) || !reader_le32(reader, &header.next) ||
+        !reader_le64(reader, &header.message_id) || !reader_le64(reader, &mixed) ||
+        !reader_le64(reader, &header.session_id) || !reader_skip(reader, SMB2_SIGNATURE_SIZE))
+        return false;
+    if (header.flags & SMB2_FLAG_ASYNC)
+        header.async_id = mixed;
+    else
+        header.tree_id = (uint32_t)(mixed >> 32);
+    *header_r = header;
+    return true;
+}
+
+static bool send_encrypted(struct smb2_conn *conn, struct smb2_session *session, const struct writer *writer)
+{
+    struct smb2_part part = {.data = writer->data, .length = writer->length};
+    size_t length = SMB2_TRANSFORM_SIZE + writer->length;
+    struct buf *buf = buf_new(SMB2_FRAME_HEAD + length);
+    struct smb2_engine *engine = smb2_engine_take(session->encrypt);
+    uint8_t nonce[SMB2_NONCE_SIZE];
+    enum err err = buf == NULL || engine == NULL ? ERR_NOMEM : smb2_key_nonce(session->encrypt, nonce);
+
+    if (err == ERR_OK)
+        err = smb2_encrypt(engine, session->id, nonce, &part, 1, buf->data + SMB2_FRAME_HEAD);
+    smb2_engine_give(&engine);
+    if (err == ERR_OK) {
+        struct writer head;
+
+        writer_init(&head, buf->data, SMB2_FRAME_HEAD);
+        writer_be32(&head, (uint32_t)length);
+        net_conn_send(conn->net,
+                      &(struct bufpart){.buf = buf, .data = buf->data, .length = SMB2_FRAME_HEAD + length},
+                      1);
+    }
+    buf_unref(&buf);
+    return err == ERR_OK;
+}
+
+/* BUF is what WRITER writes to, or NULL: then its bytes are copied. */
+static void send_plain(struct smb2_conn *conn, const struct writer *writer, struct buf *buf)
+{
+    uint8_t head[SMB2_FRAME_HEAD];
+    struct writer frame;
+    struct bufpart parts[2] = {{.data = head, .length = sizeof head},
+                               {.buf = buf, .data = writer->data, .length = writer->length}};
+
+    writer_init(&frame, head, sizeof head);
+    writer_be32(&frame, (uint32_t)writer->length);
+    net_conn_send(conn->net, parts, 2);
+}
+
+bool smb2__send(struct smb2_conn *conn, struct smb2_session *session, const struct writer *writer,
+                struct buf *buf)
+{
+    if (session != NULL)
+        return send_encrypted(conn, session, writer);
+    send_plain(conn, writer, buf);
+    return true;
+}
+
+/* MS-SMB2 3.3.4.6, 3.3.4.7: of no session and not signed, but encrypted where everything is. */
+void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const struct writer *body)
+{
+    struct writer writer;
+    bool sent;
+
+    writer_init_growing(&writer, SMB2_HEADER_SIZE + SMB2_NOTIFICATION_MAX);
+    writer_le32(&writer, SMB2_PROTOCOL_ID);
+    writer_le16(&writer, SMB2_HEADER_SIZE);
+    writer_le16(&writer, 0);
+    writer_le32(&writer, STATUS_SUCCESS);
+    writer_le16(&writer, SMB2_OPLOCK_BREAK);
+    writer_le16(&writer, 0);
+    writer_le32(&writer, SMB2_FLAG_RESPONSE);
+    writer_le32(&writer, 0);
+    writer_le64(&writer, UINT64_MAX);
+    writer_zeros(&writer, SMB2_HEADER_SIZE - 32);
+    writer_bytes(&writer, body->data, body->length);
+    sent = !writer.failed && !body->failed && conn->net != NULL;
+    if (sent)
+        sent = smb2__send(conn, session->encrypts ? session : NULL, &writer, NULL);
+    writer_free(&writer);
+    if (!sent)
+        smb2__conn_close(conn, false);
+}
