@@ -14,9 +14,11 @@
 #include "nfs4world.h"
 #include "simclock.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LEASE_S = 90 };
 
@@ -62,6 +64,28 @@ static struct state_counters figures(void)
 static uint32_t over_limit(void)
 {
     return minor == 0 ? NFS4ERR_RESOURCE : NFS4ERR_DELAY;
+}
+
+/* What this process takes, server and client together; said when the table is full (docs/NFS.md). */
+static uint64_t resident_kib(void)
+{
+    FILE *file;
+    unsigned long all = 0, resident = 0;
+
+    malloc_trim(0); /* what an earlier test has freed does not count */
+    file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu", &all, &resident), 2);
+    fclose(file);
+    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static void say_taken(const char *what, uint32_t count, uint64_t before_kib)
+{
+    uint64_t now_kib = resident_kib();
+
+    print_message("minor %u: %u %s: %llu KiB\n", minor, count, what,
+                  (unsigned long long)(now_kib > before_kib ? now_kib - before_kib : 0));
 }
 
 static void renew(struct wire4 *w)
@@ -126,6 +150,7 @@ static void unconfirmed_clients(void **state)
 static void clients(void **state)
 {
     struct wire4 *w = wire4_open(world.root_rpc, minor);
+    uint64_t before_kib = resident_kib();
     char name[32];
 
     (void)state;
@@ -133,6 +158,7 @@ static void clients(void **state)
         snprintf(name, sizeof name, "client %u", figures().clients);
         wire4_introduce(w, name, 1, true);
     }
+    say_taken("clients", clients_most, before_kib);
     for (uint32_t i = 0; i < 100; i++)
         assert_int_equal(say_hello(w, clients_most + 1000 + i), over_limit());
     renew(world.root);
@@ -183,10 +209,14 @@ static void opens(void **state)
     struct wire4_owner *owners = calloc(opens_most + 1, sizeof *owners);
     struct wire4_stateid *stateids = calloc(opens_most + 1, sizeof *stateids);
     uint32_t made = 0;
+    uint64_t before_kib;
     char key[32];
 
     (void)state;
     assert_true(owners != NULL && stateids != NULL);
+    memset(owners, 1, (opens_most + 1) * sizeof *owners);
+    memset(stateids, 1, (opens_most + 1) * sizeof *stateids);
+    before_kib = resident_kib();
     for (;;) {
         assert_true(made <= opens_most);
         snprintf(key, sizeof key, "opener %u", made);
@@ -206,6 +236,7 @@ static void opens(void **state)
     assert_int_equal(w->status, over_limit());
     assert_int_equal(made, opens_most);
     assert_int_equal(figures().opens, opens_most);
+    say_taken("opens, each of another owner", made, before_kib);
     /* The same for everybody; what is open works, also without an open. */
     expect4(world.user, NFS4_OK, wire4_putfh(world.user, &file),
             wire4_read(world.user, OP_READ, &wire4_anonymous, 0, 1));
@@ -226,6 +257,7 @@ static void locks(void **state)
     struct wire4_owner opener = wire4_owner("opener"), locker = wire4_owner("locker");
     struct wire4_stateid open = wire4_open_at(w, &opener, &world.top, "file", 3, 0, WIRE4_NOCREATE, &file);
     struct wire4_stateid lock;
+    uint64_t before_kib = resident_kib();
     uint32_t made = 1;
 
     (void)state;
@@ -245,6 +277,7 @@ static void locks(void **state)
     assert_int_equal(w->status, over_limit());
     assert_int_equal(made, locks_most);
     assert_int_equal(figures().locks, locks_most);
+    say_taken("locked ranges", made, before_kib);
     if (minor == 0) /* RESOURCE left the owner's sequence where it was */
         locker.seqid--;
     expect4(w, NFS4_OK, wire4_putfh(w, &file), wire4_locku(w, 0, UINT64_MAX, &locker, &lock));
