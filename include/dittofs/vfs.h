@@ -403,6 +403,8 @@ struct vfs_event {
     struct inode *dir, *other_dir;
     struct store_name name, other_name;
     uint64_t source; /* the context's event_source */
+    unsigned set;    /* ATTRIBUTES, DATA: the enum vfs_set_bits that were asked for */
+    bool atime_set, mtime_set;
 };
 /* Told of every change, after it was made, within the call that made it: it may only take notes. */
 struct vfs_listener {
@@ -412,5 +414,9 @@ struct vfs_listener {
 };
 void vfs_listener_add(struct vfs *vfs, struct vfs_listener *listener);
 void vfs_listener_remove(struct vfs_listener *listener);
+/* A directory that INODE is in, with a reference, and its name there: the one that was seen last. ERR_NOENT
+ * when it has none or nobody has seen it since somebody listens. A listener may call it. */
+enum err vfs_where(struct vfs *vfs, struct inode *inode, struct inode **dir_r, uint8_t name_r[STORE_NAME_MAX],
+                   size_t *length_r) ERR_MUST_CHECK;
 
 #endif

@@ -146,6 +146,7 @@ static void settle_file(struct smb_server *server, struct smb2_open *open, struc
         same->delete_pending = true;
     else
         any->base_pending = true;
+    smb2__notify_deleted(server, open->inode);
 }
 
 void smb2__file_settle(struct smb_server *server, struct smb2_open *open, struct vfs_context *context)

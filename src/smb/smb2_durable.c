@@ -90,6 +90,9 @@ bool smb2__durable_park(struct smb2_open *open)
         return false;
     if (server->parked_count >= PARKED_MAX)
         smb2__open_end(list_first(&server->parked, struct smb2_open, link), NULL);
+    /* Nobody is there to be told of changes. */
+    if (open->watch != NULL)
+        smb2__notify_end(open);
     list_remove(&open->link);
     open->session->open_count--;
     open->session = NULL;

@@ -263,6 +263,8 @@ void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
         open->session->open_count--;
     if (open->pipe != NULL)
         smb2__pipe_end(open);
+    if (open->watch != NULL)
+        smb2__notify_end(open);
     smb2__oplock_leave(open);
     smb2__lease_leave(open->server, open);
     if (open->share != NULL)

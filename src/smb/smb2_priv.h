@@ -57,6 +57,7 @@ enum {
     SMB2_ASYNC_MAX = 512,                       /* requests of a connection that wait long */
     SMB2_LOCK_SEQUENCES = 64,                   /* MS-SMB2 3.3.1.10 */
     SMB2_PIPES_MAX = 64,                        /* of a session */
+    SMB2_WATCHES_MAX = 512,                     /* of a session: directories under CHANGE_NOTIFY */
     SMB2_LEASE_KEY = 16,
     SMB2_BREAK_MS = 35 * 1000,   /* to acknowledge the break of an oplock or lease */
     SMB2_LEASE_BREAK_SIZE = 36,  /* of its acknowledgment's structure */
@@ -152,6 +153,9 @@ struct smb_server {
     uint64_t next_session, next_file;
     uint32_t message_count; /* in flight, of all connections */
     struct smb_shares *shares;
+    struct list watches; /* smb2_notify.c */
+    struct vfs_listener notify_listener;
+    struct loop_timer notify_timer;
     uint64_t shares_generation; /* from 1, of the rules in effect */
     struct timestamp started;
     void (*stopped)(void *data);
@@ -278,7 +282,7 @@ struct smb2_session {
     struct smb2_client *machine; /* a reference */
     struct client *client;       /* the machine's */
     struct list trees, opens;
-    uint32_t tree_count, open_count, next_tree, pipe_count;
+    uint32_t tree_count, open_count, next_tree, pipe_count, watch_count;
 };
 
 struct smb2_tree {
@@ -362,7 +366,8 @@ struct smb2_open {
     unsigned ea_next; /* of the list of extended attributes */
     uint8_t pattern[STORE_NAME_MAX * 3];
     size_t pattern_length;
-    struct smb2_pipe *pipe; /* on IPC$, where there is no inode (smb2_pipe.c) */
+    struct smb2_pipe *pipe;   /* on IPC$, where there is no inode (smb2_pipe.c) */
+    struct smb2_watch *watch; /* of a directory under CHANGE_NOTIFY (smb2_notify.c) */
 };
 
 /* The machine with GUID, made when missing, with a reference. */
@@ -681,6 +686,11 @@ uint32_t smb2__query_info(struct smb2_request *request);
 uint32_t smb2__set_info(struct smb2_request *request);
 uint32_t smb2__lock(struct smb2_request *request);
 uint32_t smb2__ioctl(struct smb2_request *request);
+uint32_t smb2__change_notify(struct smb2_request *request);
+/* The open of a watched directory is over: ends what waits for changes. */
+void smb2__notify_end(struct smb2_open *open);
+/* INODE is going to be deleted: nobody need wait for changes in it. */
+void smb2__notify_deleted(struct smb_server *server, struct inode *inode);
 uint32_t smb2__pipe_create(struct smb2_request *request);
 uint32_t smb2__pipe_close(struct smb2_request *request);
 uint32_t smb2__pipe_flush(struct smb2_request *request);

@@ -234,9 +234,11 @@ static uint32_t set_disposition(struct smb2_request *request, struct reader *dat
         return STATUS_SUCCESS;
     }
     status = judge_deletion(request, false);
-    if (status == STATUS_SUCCESS)
-        request->open->delete_pending = true;
-    return status;
+    if (status != STATUS_SUCCESS)
+        return status;
+    request->open->delete_pending = true;
+    smb2__notify_deleted(request->message->server, request->open->inode);
+    return STATUS_SUCCESS;
 }
 
 /* MS-FSCC 2.4.12 */
@@ -268,6 +270,7 @@ static uint32_t set_disposition_ex(struct smb2_request *request, struct reader *
         return status;
     open->delete_pending = true;
     open->delete_posix = (flags & DELETE_POSIX) != 0;
+    smb2__notify_deleted(request->message->server, open->inode);
     return STATUS_SUCCESS;
 }
 

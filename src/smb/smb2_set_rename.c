@@ -145,6 +145,7 @@ static uint32_t rename_file(struct smb2_request *request, struct target *target)
     struct smb2_open *open = request->open;
     struct smb2_place *place = &target->place;
     struct store_name from, to;
+    uint8_t old_name[STORE_NAME_MAX];
     struct inode *dir;
     uint32_t status;
     enum err err;
@@ -156,9 +157,10 @@ static uint32_t rename_file(struct smb2_request *request, struct target *target)
         return STATUS_ACCESS_DENIED;
     if (is_dir_denied(request, place->dir))
         return STATUS_SHARING_VIOLATION;
-    from = (struct store_name){.bytes = open->name, .length = open->name_length};
+    /* The listener changes what the open says of itself, and others want the old name. */
+    memcpy(old_name, open->name, open->name_length);
+    from = (struct store_name){.bytes = old_name, .length = open->name_length};
     to = (struct store_name){.bytes = place->name, .length = place->length};
-    /* The listener changes what the open says of itself. */
     dir = vfs_ref(open->dir);
     err = vfs_rename(&request->context, dir, from, place->dir, to, !target->replace && !target->same);
     vfs_unref(&dir);

@@ -9,6 +9,8 @@
 #define STATUS_SUCCESS                           UINT32_C(0x00000000)
 #define STATUS_PENDING                           UINT32_C(0x00000103)
 #define STATUS_OPLOCK_BREAK_IN_PROGRESS          UINT32_C(0x00000108)
+#define STATUS_NOTIFY_CLEANUP                    UINT32_C(0x0000010B)
+#define STATUS_NOTIFY_ENUM_DIR                   UINT32_C(0x0000010C)
 #define STATUS_BUFFER_OVERFLOW                   UINT32_C(0x80000005)
 #define STATUS_NO_MORE_FILES                     UINT32_C(0x80000006)
 #define STATUS_UNSUCCESSFUL                      UINT32_C(0xC0000001)

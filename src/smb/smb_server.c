@@ -51,6 +51,7 @@ enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state
     list_init(&server->parked);
     list_init(&server->listeners);
     list_init(&server->conns);
+    list_init(&server->watches);
     hashtable_init(&server->leases);
     err = cred_delays_open(DELAYS_MAX, &server->delays);
     if (err != ERR_OK) {

@@ -256,9 +256,6 @@ enum err vfs_setattr(struct vfs_context *context, struct inode *inode, const str
         return err;
     attributes_apply(context, inode, set);
     store_ticket_merge(&context->ticket, inode_ticket(inode));
-    if (size)
-        vfs__event_inode(context->vfs, context->event_source, VFS_EVENT_DATA, inode);
-    if (times || (set->set & ~(unsigned)VFS_SET_SIZE) != 0)
-        vfs__event_inode(context->vfs, context->event_source, VFS_EVENT_ATTRIBUTES, inode);
+    vfs__event_attributes(context, inode, set);
     return ERR_OK;
 }

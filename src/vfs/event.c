@@ -8,6 +8,7 @@
 
 void vfs_listener_add(struct vfs *vfs, struct vfs_listener *listener)
 {
+    vfs__where_open(vfs);
     list_push_back(&vfs->listeners, &listener->link);
 }
 
@@ -35,9 +36,30 @@ void vfs__event_inode(struct vfs *vfs, uint64_t source, enum vfs_event_kind kind
         tell(vfs, &(struct vfs_event){.kind = kind, .inode = inode, .source = source});
 }
 
+void vfs__event_attributes(const struct vfs_context *context, struct inode *inode,
+                           const struct vfs_setattr *set)
+{
+    struct vfs_event event = {.inode = inode,
+                              .source = context->event_source,
+                              .set = set->set,
+                              .atime_set = set->atime_how != VFS_TIME_KEEP,
+                              .mtime_set = set->mtime_how != VFS_TIME_KEEP};
+
+    if (list_is_empty(&context->vfs->listeners))
+        return;
+    event.kind = VFS_EVENT_DATA;
+    if (set->set & VFS_SET_SIZE)
+        tell(context->vfs, &event);
+    event.kind = VFS_EVENT_ATTRIBUTES;
+    if (event.atime_set || event.mtime_set || (set->set & ~(unsigned)VFS_SET_SIZE) != 0)
+        tell(context->vfs, &event);
+}
+
 void vfs__event_name(struct vfs_context *context, enum vfs_event_kind kind, struct inode *dir,
                      struct store_name name, struct inode *inode)
 {
+    if (kind == VFS_EVENT_CREATED)
+        vfs__where_note(context->vfs, dir, name, inode);
     if (!list_is_empty(&context->vfs->listeners))
         tell(context->vfs,
              &(struct vfs_event){
@@ -47,6 +69,7 @@ void vfs__event_name(struct vfs_context *context, enum vfs_event_kind kind, stru
 void vfs__event_rename(struct vfs_context *context, struct inode *inode, struct inode *from_dir,
                        struct store_name from, struct inode *to_dir, struct store_name to)
 {
+    vfs__where_note(context->vfs, to_dir, to, inode);
     if (!list_is_empty(&context->vfs->listeners))
         tell(context->vfs, &(struct vfs_event){.kind = VFS_EVENT_RENAMED,
                                                .inode = inode,

@@ -76,8 +76,12 @@ enum err vfs_lookup(struct vfs_context *context, struct inode *dir, struct store
     if (err != ERR_OK)
         return err;
     err = vfs__name_check(name);
-    if (err == ERR_OK)
-        return vfs__find(dir, name, inode_r);
+    if (err == ERR_OK) {
+        err = vfs__find(dir, name, inode_r);
+        if (err == ERR_OK)
+            vfs__where_note(context->vfs, dir, name, *inode_r);
+        return err;
+    }
     if (context->protocol != VFS_NFS3)
         return err;
     if (is_dot(name)) {
@@ -97,7 +101,12 @@ enum err vfs_lookup_folded(struct vfs_context *context, struct inode *dir, struc
         err = vfs__name_check(name);
     if (err == ERR_OK)
         err = dir_lookup(dir, name, STORE_FOLDED, &ino, name_r, length_r);
-    return err == ERR_OK ? entry_inode(dir, ino, inode_r) : err;
+    if (err == ERR_OK)
+        err = entry_inode(dir, ino, inode_r);
+    if (err == ERR_OK)
+        vfs__where_note(context->vfs, dir, (struct store_name){.bytes = name_r, .length = *length_r},
+                        *inode_r);
+    return err;
 }
 
 void vfs__dir_changed(struct inode *dir, int links, struct timestamp now)

@@ -38,6 +38,7 @@ void vfs_close(struct vfs **vfs)
         return;
     invariant(list_is_empty(&(*vfs)->listeners));
     vfs__exports_free(*vfs);
+    vfs__where_close(*vfs);
     explicit_bzero(&(*vfs)->handle_key, sizeof(*vfs)->handle_key);
     free(*vfs);
     *vfs = NULL;

@@ -45,6 +45,7 @@ struct vfs {
     struct loop *loop;
     struct siphash_key handle_key;
     struct list listeners;
+    struct vfs__where *where; /* NULL: nobody has listened yet */
     struct list all_exports;
     struct vfs_export **by_name; /* those in use, sorted by name */
     struct vfs_export **by_id;   /* the same, sorted by id */
@@ -152,6 +153,18 @@ void vfs__event_name(struct vfs_context *context, enum vfs_event_kind kind, stru
                      struct store_name name, struct inode *inode);
 void vfs__event_rename(struct vfs_context *context, struct inode *inode, struct inode *from_dir,
                        struct store_name from, struct inode *to_dir, struct store_name to);
+
+/* What attributes were set. */
+void vfs__event_attributes(const struct vfs_context *context, struct inode *inode,
+                           const struct vfs_setattr *set);
+
+/* ---- where.c ---- */
+
+void vfs__where_open(struct vfs *vfs);
+void vfs__where_close(struct vfs *vfs);
+/* INODE was seen as NAME in DIR. */
+void vfs__where_note(struct vfs *vfs, const struct inode *dir, struct store_name name,
+                     const struct inode *inode);
 
 /* ---- export.c ---- */
 
