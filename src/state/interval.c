@@ -42,12 +42,17 @@ static void update_from(struct interval *node, const struct interval *child)
         node->min_order = child->min_order;
     if (child->max_order > node->max_order)
         node->max_order = child->max_order;
+    if (child->only != node->only)
+        node->only = 0;
+    node->kinds |= child->kinds;
 }
 
 static void update(struct interval *node)
 {
     node->max_last = node->last;
     node->min_order = node->max_order = node->order;
+    node->only = node->tag;
+    node->kinds = node->kind;
     update_from(node, node->left);
     update_from(node, node->right);
 }
@@ -132,19 +137,33 @@ void interval_remove(struct interval_tree *tree, struct interval *interval)
 struct query {
     uint64_t first, last, below;
     const struct interval *after;
+    struct interval_filter filter;
     interval_match *match;
     const void *data;
 };
 
+static bool leaves(const struct interval_filter *filter, uint64_t tag, uint8_t kinds)
+{
+    return (filter->not_tag == 0 || tag != filter->not_tag) &&
+           (filter->kinds == 0 || (kinds & filter->kinds) != 0);
+}
+
 /* NODE does not begin behind what is looked for. */
 static bool is_hit(const struct interval *node, const struct query *query)
 {
-    return query->first <= node->last && (query->match == NULL || query->match(node, query->data));
+    return query->first <= node->last && leaves(&query->filter, node->tag, node->kind) &&
+           (query->match == NULL || query->match(node, query->data));
+}
+
+/* May there be a hit at NODE or below? */
+static bool may_have(const struct interval *node, const struct query *query)
+{
+    return node->max_last >= query->first && leaves(&query->filter, node->only, node->kinds);
 }
 
 static struct interval *find(struct interval *node, const struct query *query)
 {
-    while (node != NULL && node->max_last >= query->first) {
+    while (node != NULL && may_have(node, query)) {
         struct interval *found;
 
         if (query->after != NULL && compare(node, query->after) <= 0) {
@@ -171,6 +190,14 @@ struct interval *interval_find(const struct interval_tree *tree, uint64_t first,
     return find(tree->root, &query);
 }
 
+struct interval *interval_find_other(const struct interval_tree *tree, uint64_t first, uint64_t last,
+                                     struct interval_filter filter)
+{
+    struct query query = {.first = first, .last = last, .filter = filter};
+
+    return find(tree->root, &query);
+}
+
 struct interval *interval_find_after(const struct interval_tree *tree, uint64_t first, uint64_t last,
                                      const struct interval *after)
 {
@@ -183,7 +210,7 @@ struct interval *interval_find_after(const struct interval_tree *tree, uint64_t 
  * left: equal intervals lie in order. */
 static struct interval *find_latest(struct interval *node, const struct query *query, struct interval *best)
 {
-    while (node != NULL && node->max_last >= query->first && node->min_order < query->below &&
+    while (node != NULL && may_have(node, query) && node->min_order < query->below &&
            (best == NULL || node->max_order > best->order)) {
         if (node->first <= query->last) {
             best = find_latest(node->right, query, best);
@@ -200,6 +227,14 @@ struct interval *interval_find_latest(const struct interval_tree *tree, uint64_t
                                       uint64_t below, interval_match *match, const void *data)
 {
     struct query query = {.first = first, .last = last, .below = below, .match = match, .data = data};
+
+    return find_latest(tree->root, &query, NULL);
+}
+
+struct interval *interval_find_latest_other(const struct interval_tree *tree, uint64_t first, uint64_t last,
+                                            uint64_t below, struct interval_filter filter)
+{
+    struct query query = {.first = first, .last = last, .below = below, .filter = filter};
 
     return find_latest(tree->root, &query, NULL);
 }

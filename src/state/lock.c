@@ -46,52 +46,38 @@ bool lock__is_conflict(const struct lock_holder *holds, const struct owner *owne
     return holds->owner != owner || (holds->rules == LOCK_EXACT && exclusive);
 }
 
-/* Who asks for a lock. */
-struct asking {
-    const struct owner *owner;
-    bool exclusive;
-};
-
-static bool blocks_exclusive(const struct interval *interval, const void *data)
+struct interval_filter lock__others(enum lock_rules rules, const struct owner *owner, bool exclusive)
 {
-    const struct range *range = container_of(interval, struct range, all);
-    const struct asking *asking = data;
+    bool all = owner == NULL || (rules == LOCK_EXACT && exclusive);
 
-    return lock__is_conflict(range->holder, asking->owner, true);
+    return (struct interval_filter){.not_tag = all ? 0 : owner->id};
 }
 
-static bool blocks_shared(const struct interval *interval, const void *data)
+static struct range *first_conflict(const struct state_file *file, const struct owner *owner,
+                                    const struct lock_span *span, bool exclusive)
 {
-    const struct range *range = container_of(interval, struct range, exclusive);
-    const struct asking *asking = data;
-
-    return lock__is_conflict(range->holder, asking->owner, false);
-}
-
-static struct range *first_conflict(const struct state_file *file, const struct asking *asking,
-                                    const struct lock_span *span)
-{
+    const struct lock_holder *own = owner == NULL ? NULL : lock_holder_find(file, owner);
+    struct interval_filter others = lock__others(own == NULL ? LOCK_POSIX : own->rules, owner, exclusive);
     struct interval *found;
 
     if (span->nowhere)
         return NULL;
-    if (asking->exclusive) {
-        found = interval_find(&file->ranges, span->first, span->last, blocks_exclusive, asking);
+    if (exclusive) {
+        found = interval_find_other(&file->ranges, span->first, span->last, others);
         return found == NULL ? NULL : container_of(found, struct range, all);
     }
-    found = interval_find(&file->exclusive_ranges, span->first, span->last, blocks_shared, asking);
+    found = interval_find_other(&file->exclusive_ranges, span->first, span->last, others);
     return found == NULL ? NULL : container_of(found, struct range, exclusive);
 }
 
 struct range *lock__conflict(struct state_file *file, const struct owner *owner, const struct lock_span *span,
                              bool exclusive)
 {
-    struct asking asking = {.owner = owner, .exclusive = exclusive};
     const struct client *client = owner == NULL ? NULL : owner->client;
     struct range *range;
 
     do {
-        range = first_conflict(file, &asking, span);
+        range = first_conflict(file, owner, span, exclusive);
     } while (range != NULL && client__yield(range->holder->owner->client, client));
     return range;
 }
@@ -306,54 +292,31 @@ enum err lock_test(struct state_file *file, const struct owner *owner, const str
 
 /* ---- I/O ---- */
 
-struct io {
-    uint64_t owner;
-    enum lock_io how;
-};
-
-static bool blocks_io(const struct range *range, const struct io *io, bool write)
+/* The range in the way of I/O by the owner with the id OWNER, or NULL. MS-FSA 2.1.4.10: writing through one's
+ * own shared lock is refused, reading or writing through one's own exclusive one is what it is for. */
+static struct range *io_conflict(const struct state_file *file, uint64_t owner, enum lock_io how, bool write,
+                                 uint64_t first, uint64_t last)
 {
-    bool is_exact = range->holder->rules == LOCK_EXACT;
-
-    /* MS-FSA 2.1.4.10: writing through one's own shared lock is refused, reading or writing through
-     * one's own exclusive one is what it is for. */
-    if (range->holder->owner->id == io->owner)
-        return is_exact && write && !range->is_exclusive;
-    return is_exact || io->how == LOCK_IO_STRICT;
-}
-
-static bool blocks_write(const struct interval *interval, const void *data)
-{
-    return blocks_io(container_of(interval, struct range, all), data, true);
-}
-
-static bool blocks_read(const struct interval *interval, const void *data)
-{
-    return blocks_io(container_of(interval, struct range, exclusive), data, false);
-}
-
-static struct client *io_conflict(const struct state_file *file, const struct io *io, bool write,
-                                  uint64_t first, uint64_t last)
-{
+    unsigned kinds = RANGE_EXACT | (how == LOCK_IO_STRICT ? RANGE_POSIX : 0u);
+    struct interval_filter others = {.not_tag = owner, .kinds = kinds};
+    struct interval_filter shared = {.kinds = RANGE_EXACT_SHARED};
     struct interval *found;
-    struct range *range;
 
-    if (write) {
-        found = interval_find(&file->ranges, first, last, blocks_write, io);
-        range = found == NULL ? NULL : container_of(found, struct range, all);
-    } else {
-        found = interval_find(&file->exclusive_ranges, first, last, blocks_read, io);
-        range = found == NULL ? NULL : container_of(found, struct range, exclusive);
+    if (!write) {
+        found = interval_find_other(&file->exclusive_ranges, first, last, others);
+        return found == NULL ? NULL : container_of(found, struct range, exclusive);
     }
-    return range == NULL ? NULL : range->holder->owner->client;
+    found = interval_find_other(&file->ranges, first, last, others);
+    if (found == NULL)
+        found = interval_find_other(&file->ranges, first, last, shared);
+    return found == NULL ? NULL : container_of(found, struct range, all);
 }
 
 enum err lock_check_io(struct state_file *file, uint64_t owner, uint64_t offset, uint64_t length, bool write,
                        enum lock_io how)
 {
-    struct io io = {.owner = owner, .how = how};
     struct state_file *reference;
-    struct client *client;
+    struct range *range;
     uint64_t last;
 
     if (file == NULL || file->ranges.count == 0 || length == 0)
@@ -364,10 +327,10 @@ enum err lock_check_io(struct state_file *file, uint64_t owner, uint64_t offset,
         last = UINT64_MAX;
     reference = state_file_ref(file);
     do {
-        client = io_conflict(file, &io, write, offset, last);
-    } while (client != NULL && client__yield(client, NULL));
+        range = io_conflict(file, owner, how, write, offset, last);
+    } while (range != NULL && client__yield(range->holder->owner->client, NULL));
     state_file_unref(&reference);
-    return client == NULL ? ERR_OK : ERR_LOCKED;
+    return range == NULL ? ERR_OK : ERR_LOCKED;
 }
 
 bool lock_file_has_ranges(const struct state_file *file)

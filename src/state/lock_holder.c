@@ -70,6 +70,10 @@ void lock__range_insert(struct range *range, uint64_t first, uint64_t last)
     range->all.first = first;
     range->all.last = holder->rules == LOCK_EXACT ? first + last - 1 : last; /* there LAST is a length */
     range->all.order = order;
+    range->all.tag = holder->owner->id;
+    range->all.kind = RANGE_POSIX;
+    if (holder->rules == LOCK_EXACT)
+        range->all.kind = RANGE_EXACT | (range->is_exclusive ? 0 : RANGE_EXACT_SHARED);
     range->exclusive = range->all;
     if (is_nowhere(range))
         return;

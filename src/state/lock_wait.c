@@ -212,40 +212,24 @@ static bool waits_for(struct search *search, struct owner *who, const struct own
 
 /* ---- the queue ---- */
 
-static bool is_ahead_of_exclusive(const struct interval *interval, const void *data)
-{
-    const struct lock_waiter_private *wait = container_of(interval, struct lock_waiter_private, all);
-    const struct view *view = data;
-
-    return lock__is_conflict(wait->holder, view->holder->owner, true);
-}
-
-static bool is_ahead_of_shared(const struct interval *interval, const void *data)
-{
-    const struct lock_waiter_private *wait = container_of(interval, struct lock_waiter_private, exclusive);
-    const struct view *view = data;
-
-    return lock__is_conflict(wait->holder, view->holder->owner, false);
-}
-
 /* The latest waiter before BELOW that VIEW has to stand behind, or NULL. */
 static struct lock_waiter_private *find_ahead(const struct view *view, uint64_t below)
 {
     const struct state_file *file = view->holder->file;
     const struct lock_span *span = &view->span;
     struct search search = {.steps = DEADLOCK_STEPS, .with_queue = true};
+    struct interval_filter others = lock__others(view->holder->rules, view->holder->owner, view->exclusive);
 
     for (unsigned tries = 0; tries < QUEUE_TRIES; tries++) {
         struct lock_waiter_private *wait;
         struct interval *found;
 
         if (view->exclusive) {
-            found = interval_find_latest(&file->waiters, span->first, span->last, below,
-                                         is_ahead_of_exclusive, view);
+            found = interval_find_latest_other(&file->waiters, span->first, span->last, below, others);
             wait = found == NULL ? NULL : container_of(found, struct lock_waiter_private, all);
         } else {
-            found = interval_find_latest(&file->exclusive_waiters, span->first, span->last, below,
-                                         is_ahead_of_shared, view);
+            found =
+                interval_find_latest_other(&file->exclusive_waiters, span->first, span->last, below, others);
             wait = found == NULL ? NULL : container_of(found, struct lock_waiter_private, exclusive);
         }
         if (wait == NULL || !waits_for(&search, wait->holder->owner, view->holder->owner))
@@ -397,6 +381,7 @@ static enum err enqueue(const struct view *view, const struct lock_request *requ
     wait->all.first = view->span.first;
     wait->all.last = view->span.last;
     wait->all.order = ++state->last_order;
+    wait->all.tag = view->holder->owner->id;
     wait->exclusive = wait->front = wait->all;
     interval_insert(&file->waiters, &wait->all);
     if (view->exclusive)

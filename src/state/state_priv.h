@@ -252,6 +252,9 @@ struct open {
     void *user;
 };
 
+/* What kind of interval a range is. */
+enum range_kind { RANGE_POSIX = 1, RANGE_EXACT = 2, RANGE_EXACT_SHARED = 4 };
+
 struct range {
     struct interval all;       /* in file->ranges */
     struct interval exclusive; /* in file->exclusive_ranges, when it is */
@@ -351,6 +354,9 @@ enum err lock__span(enum lock_rules rules, uint64_t offset, uint64_t length,
                     struct lock_span *span_r) ERR_MUST_CHECK;
 /* Do a lock of HOLDS and a request of OWNER conflict, that overlap and one of which is exclusive? */
 bool lock__is_conflict(const struct lock_holder *holds, const struct owner *owner, bool exclusive);
+/* What leaves those that a request of OWNER (may be NULL) by RULES can be in conflict with: lock__is_conflict
+ * as a filter. */
+struct interval_filter lock__others(enum lock_rules rules, const struct owner *owner, bool exclusive);
 /* A range that is in the way of OWNER (may be NULL); clients whose lease is over are dropped on the way. */
 struct range *lock__conflict(struct state_file *file, const struct owner *owner, const struct lock_span *span,
                              bool exclusive);
