@@ -20,6 +20,7 @@
  * is any, until the first one's.
  */
 #include "smb/smb2_create_priv.h"
+#include "smb/smb2_ioctl.h"
 
 #include "dittofs/clock.h"
 
@@ -312,9 +313,16 @@ void smb2__durable_grant(struct smb2_create *create)
     wish->is_answered = true;
 }
 
-uint32_t smb2__durable_make_resilient(struct smb2_open *open, uint32_t timeout_ms)
+/* MS-SMB2 3.3.5.15.9 */
+uint32_t smb2__fsctl_resiliency(struct smb2_request *request, struct smb2_ioctl *ioctl)
 {
-    if (timeout_ms > RESILIENT_MOST_MS)
+    struct smb2_open *open = request->open;
+    uint32_t timeout_ms;
+
+    if (request->message->conn->dialect < 0x0210)
+        return STATUS_INVALID_DEVICE_REQUEST;
+    if (!reader_le32(&ioctl->input, &timeout_ms) || !reader_skip(&ioctl->input, 4) ||
+        timeout_ms > RESILIENT_MOST_MS)
         return STATUS_INVALID_PARAMETER;
     open->is_durable = false;
     open->is_resilient = true;

@@ -54,6 +54,7 @@ static const struct fsctl_row {
     {FSCTL_SET_INTEGRITY_INFORMATION, ON_FILE, smb2__fsctl_set_integrity},
     {FSCTL_CREATE_OR_GET_OBJECT_ID, ON_FILE, smb2__fsctl_object_id},
     {FSCTL_GET_OBJECT_ID, ON_FILE, smb2__fsctl_object_id},
+    {FSCTL_LMR_REQUEST_RESILIENCY, ON_FILE, smb2__fsctl_resiliency},
     {FSCTL_IS_PATHNAME_VALID, ON_FILE, smb2__fsctl_pathname_valid},
 };
 

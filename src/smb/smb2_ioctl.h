@@ -23,6 +23,7 @@ struct smb2_ioctl {
 #define FSCTL_DFS_GET_REFERRALS_EX         UINT32_C(0x000601B0)
 #define FSCTL_VALIDATE_NEGOTIATE_INFO      UINT32_C(0x00140204)
 #define FSCTL_QUERY_NETWORK_INTERFACE_INFO UINT32_C(0x001401FC)
+#define FSCTL_LMR_REQUEST_RESILIENCY       UINT32_C(0x001401D4)
 #define FSCTL_SRV_ENUMERATE_SNAPSHOTS      UINT32_C(0x00144064)
 #define FSCTL_SRV_REQUEST_RESUME_KEY       UINT32_C(0x00140078)
 #define FSCTL_SRV_READ_HASH                UINT32_C(0x001441BB)
@@ -55,6 +56,9 @@ uint32_t smb2__fsctl_delete_reparse(struct smb2_request *request, struct smb2_io
 uint32_t smb2__fsctl_pipe_transceive(struct smb2_request *request, struct smb2_ioctl *ioctl);
 uint32_t smb2__fsctl_pipe_peek(struct smb2_request *request, struct smb2_ioctl *ioctl);
 uint32_t smb2__fsctl_pipe_wait(struct smb2_request *request, struct smb2_ioctl *ioctl);
+
+/* smb2_durable.c */
+uint32_t smb2__fsctl_resiliency(struct smb2_request *request, struct smb2_ioctl *ioctl);
 
 /* smb2_copychunk.c */
 uint32_t smb2__fsctl_resume_key(struct smb2_request *request, struct smb2_ioctl *ioctl);

@@ -560,8 +560,6 @@ bool smb2__durable_break(struct smb2_open *open);
 bool smb2__durable_break_lease(struct smb2_lease *lease);
 /* Into the session of REQUEST. */
 uint32_t smb2__durable_take_up(struct smb2_request *request, struct smb2_open *open);
-/* FSCTL_LMR_REQUEST_RESILIENCY, MS-SMB2 3.3.5.15.9 */
-uint32_t smb2__durable_make_resilient(struct smb2_open *open, uint32_t timeout_ms);
 /* Ends the parked opens of MACHINE; of all. */
 void smb2__durable_end_machine(const struct smb2_client *machine);
 void smb2__durable_end_all(struct smb_server *server);
