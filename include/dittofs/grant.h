@@ -13,10 +13,11 @@
  * answers ERR_DELEG_REVOKED), a lease has nothing left
  *
  * Delegations differ from leases (grant_spec.delegation): they also go when somebody opens for writing or
- * changes attributes, and every break of them is waited for; a lease that loses READ alone is down at once,
- * and one of a directory is not waited for by those who change its entries.
- * Who is in the way waits with a grant_waiter: all breaks that it caused must be over. A holder that is
- * expired is dropped at once.
+ * changes attributes, and every break of them is waited for. Of a lease one waits for what needs an answer:
+ * cached writes by who wants the data, cached handles by who wants the name or a denied open; that cached
+ * reads go, and that a directory's entries change, its holder is told, and nobody waits. A lease that loses
+ * READ alone is down at once. Who is in the way waits with a grant_waiter: all breaks that it caused must be
+ * over. A holder that is expired is dropped at once.
  */
 #ifndef DITTOFS_GRANT_H
 #define DITTOFS_GRANT_H
@@ -113,6 +114,9 @@ enum err grant_break(struct state_file *file, enum grant_operation operation, co
 bool grant_conflicts(struct state_file *file, enum grant_operation operation, const struct client *client,
                      const void *key, size_t key_length);
 void grant_wait_cancel(struct grant_waiter *waiter);
+/* Holders are told at the end of a turn of the loop; with this, of all that has begun by now, at once. Not
+ * from inside a call of ours. */
+void grant_tell(struct state *state);
 
 /* ---- what it is ---- */
 

@@ -110,6 +110,8 @@ static bool disturbs(const struct smb2_create *create, uint32_t access)
 {
     uint32_t harmless = SMB2_ACCESS_READ_ATTRIBUTES | SMB2_ACCESS_WRITE_ATTRIBUTES | SMB2_ACCESS_SYNCHRONIZE;
 
+    if (!smb2__has_oplock(create->request->message->server, create->request->tree, create->inode))
+        harmless |= SMB2_ACCESS_READ_CONTROL;
     return overwrites(create->disposition) || (access & ~harmless) != 0;
 }
 
@@ -126,6 +128,9 @@ static uint32_t break_grants(struct smb2_create *create, uint32_t access)
     err = vfs_conflict_open(&request->context, create->inode, smb2__share_access(access),
                             smb2__share_access(access) != 0 ? smb2__share_deny(create->share) : 0,
                             overwrites(create->disposition), NULL);
+    /* It is as good as the disposition that it will be. */
+    if (err == ERR_OK && (create->options & SMB2_OPTION_DELETE_ON_CLOSE))
+        err = vfs_conflict_names(&request->context, create->inode, NULL);
     if (err == ERR_DELAY && (create->options & SMB2_OPTION_COMPLETE_IF_OPLOCKED)) {
         create->does_not_wait = true;
         request->context.tells_only = true;

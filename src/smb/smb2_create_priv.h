@@ -18,7 +18,8 @@ struct smb2_lease_wish {
     bool has_parent;
     uint8_t parent[SMB2_LEASE_KEY];
     uint16_t epoch;
-    uint32_t granted; /* the state that it has now */
+    uint8_t granted_version; /* an older lease of the key may be of another one */
+    uint32_t granted;        /* the state that it has now */
     bool is_breaking;
     uint16_t granted_epoch;
 };

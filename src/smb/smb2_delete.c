@@ -141,6 +141,9 @@ static void settle_file(struct smb_server *server, struct smb2_open *open, struc
         delete_name(open, context);
         return;
     }
+    /* Handles that are kept open in a cache keep the file. */
+    if (vfs_conflict_names(context, open->inode, NULL) != ERR_OK)
+        log_debug("smb: caching grants on a file that goes can't be broken");
     hand_on_name(open, same != NULL ? same : any);
     if (same != NULL)
         same->delete_pending = true;

@@ -137,6 +137,7 @@ static uint32_t finish_write(struct smb2_request *request)
     writer_le16(writer, 0);
     writer_le32(writer, (uint32_t)request->write.store.data.length);
     writer_zeros(writer, 8);
+    request->open->has_changed = true;
     if (!through)
         return STATUS_SUCCESS;
     err = vfs_commit(&request->context, request->open->inode);

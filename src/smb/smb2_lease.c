@@ -296,6 +296,7 @@ void smb2__lease_grant(struct smb2_create *create, struct smb2_open *open)
     else if (lease == NULL)
         lease = make_lease(create, open, kinds);
     open->oplock_level = SMB2_OPLOCK_LEASE;
+    wish->granted_version = lease != NULL ? lease->version : wish->version;
     if (lease == NULL || lease->grant == NULL)
         return;
     join(lease, open);
@@ -327,9 +328,9 @@ void smb2__lease_write(const struct smb2_create *create, struct writer *writer)
     writer_bytes(writer, wish->key, sizeof wish->key);
     writer_le32(writer, wish->granted);
     writer_le32(writer, (wish->is_breaking ? FLAG_BREAK_IN_PROGRESS : 0u) |
-                            (wish->has_parent ? FLAG_PARENT_KEY : 0u));
+                            (wish->has_parent && wish->granted_version > 1 ? FLAG_PARENT_KEY : 0u));
     writer_le64(writer, 0);
-    if (wish->version < 2)
+    if (wish->granted_version < 2)
         return;
     if (wish->has_parent)
         writer_bytes(writer, wish->parent, sizeof wish->parent);

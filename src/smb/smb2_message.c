@@ -515,6 +515,7 @@ static uint32_t start_request(struct smb2_request *request)
     message->running = true;
     status = begin_request(request);
     message->running = false;
+    grant_tell(message->server->state); /* before the reply, as clients expect */
     if (request->grants.file == NULL)
         return status;
     if (status != smb2__status(ERR_DELAY) || ++request->grant_tries > SMB2_GRANT_TRIES) {

@@ -39,9 +39,13 @@ struct smb2_open *smb2__open_of_state(const struct open *open)
 
 void smb2__open_grants(const struct smb2_open *open, struct vfs_context *context)
 {
+    static const uint8_t nobody[1];
     struct client *client = open->owner == NULL ? NULL : owner_client(open->owner);
 
     context->grants = (struct vfs_grant_owner){client, open->grant_key, open->grant_key_length};
+    /* Who writes breaks all oplocks of level II, his own, too (MS-FSA 2.1.4.12). */
+    if (open->oplock != NULL && grant_kinds(open->oplock) == GRANT_READ)
+        context->grants = (struct vfs_grant_owner){client, nobody, sizeof nobody};
     context->dir_grants = open->has_parent_key
                               ? (struct vfs_grant_owner){client, open->parent_key, sizeof open->parent_key}
                               : (struct vfs_grant_owner){.client = NULL};
@@ -249,6 +253,32 @@ void smb2__open_unref(struct smb2_open **open)
     free(gone);
 }
 
+void smb2__open_tell_directory(const struct smb2_open *open, struct vfs_context *context)
+{
+    bool tells_only = context->tells_only;
+
+    context->tells_only = true;
+    if (open->dir != NULL && vfs_conflict_names(context, NULL, open->dir) != ERR_OK)
+        log_debug("smb: leases on a directory can't be broken");
+    context->tells_only = tells_only;
+}
+
+/* What listings show of a file that was changed through it is another thing now. CONTEXT may be NULL. */
+static void tell_of_changes(struct smb2_open *open, struct vfs_context *context)
+{
+    struct vfs_context own;
+
+    if (!open->has_changed)
+        return;
+    if (context == NULL) {
+        if (smb2__tree_context(open->server, open->tree, owner_id(open->owner), &own) != STATUS_SUCCESS)
+            return;
+        smb2__open_grants(open, &own);
+        context = &own;
+    }
+    smb2__open_tell_directory(open, context);
+}
+
 void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
 {
     struct smb2_open *reference = open;
@@ -270,6 +300,7 @@ void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
     if (open->share != NULL)
         open_close(open->share);
     open->share = NULL;
+    tell_of_changes(open, context);
     smb2__file_remove(open->server, open);
     smb2__file_settle(open->server, open, context);
     open->session = NULL;

@@ -22,6 +22,21 @@ static bool is_oplock(const struct grant *grant)
     return client_family(grant_client(grant)) == SMB2_FAMILY && length == sizeof(uint64_t);
 }
 
+bool smb2__has_oplock(struct smb_server *server, const struct smb2_tree *tree, struct inode *inode)
+{
+    const struct state_file *file;
+    const struct grant *at = NULL;
+    struct inode_attr attr;
+
+    vfs_getattr(inode, &attr);
+    file = state_file_find(server->state, tree->export_id, attr.ino);
+    while (file != NULL && (at = grant_next_of_file(file, at)) != NULL) {
+        if (is_oplock(at))
+            return true;
+    }
+    return false;
+}
+
 unsigned smb2__kinds_possible(const struct smb2_open *open, unsigned kinds, bool oplock)
 {
     const struct grant *at = NULL;

@@ -339,6 +339,7 @@ struct smb2_open {
     struct grant *oplock;
     uint8_t grant_key[SMB2_LEASE_KEY]; /* the lease's key, or one of its own */
     size_t grant_key_length;
+    bool has_changed;    /* the file, which its directory's lease shows when it is closed */
     bool has_parent_key; /* that of the lease on its directory which its own changes leave alone */
     uint8_t parent_key[SMB2_LEASE_KEY];
     uint64_t position;
@@ -420,6 +421,8 @@ uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, const
 /* The bits of enum open_share for an access mask and for what a share mode does not share. */
 unsigned smb2__share_access(uint32_t access);
 unsigned smb2__share_deny(uint32_t share);
+/* The file has changed in what listings show of it: others' leases on its directory go. */
+void smb2__open_tell_directory(const struct smb2_open *open, struct vfs_context *context);
 /* Whose caching grants are not in the way of what is done through OPEN. */
 void smb2__open_grants(const struct smb2_open *open, struct vfs_context *context);
 /* Its name and directory are known: for listings. */
@@ -704,6 +707,8 @@ uint32_t smb2__oplock_break(struct smb2_request *request);
 
 /* The part of KINDS (enum grant_kind bits) that may stand beside what others have by rules of SMB alone. */
 unsigned smb2__kinds_possible(const struct smb2_open *open, unsigned kinds, bool oplock);
+/* Somebody has an oplock, and not a lease, on INODE of TREE's share. */
+bool smb2__has_oplock(struct smb_server *server, const struct smb2_tree *tree, struct inode *inode);
 /* Gives a new open as much of LEVEL as can be had. */
 void smb2__oplock_grant(struct smb2_open *open, uint8_t level);
 void smb2__oplock_leave(struct smb2_open *open);

@@ -350,6 +350,8 @@ uint32_t smb2__set_info(struct smb2_request *request)
         status = set_any(request, &args);
     if (status != STATUS_SUCCESS)
         return status;
+    if (args.class == CLASS_BASIC || args.class == CLASS_ALLOCATION || args.class == CLASS_END_OF_FILE)
+        smb2__open_tell_directory(request->open, &request->context);
     writer_le16(smb2_reply(request), 2);
     return smb2__request_durable(request, STATUS_SUCCESS);
 }

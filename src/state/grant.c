@@ -147,12 +147,19 @@ static void begin_break(struct grant *grant, unsigned to)
     tell(grant);
 }
 
-/* A lease of a directory is told of changes of its entries, and nobody waits for its answer
- * (MS-SMB2 3.3.4.7): its holder may itself be waiting for the change. A delegation's holder must know before
- * (RFC 8881 10.9). */
+/* Of a lease, what the holder has written is waited for, or that it closes what it keeps open; that it
+ * forgets what it has read is not (MS-FSA 2.1.4.12). Nor is a lease of a directory, whose holder may itself
+ * be waiting for the change. A delegation's holder must know before (RFC 8881 10.4, 10.9). */
 static bool is_waited_for(const struct grant *grant, enum grant_operation operation)
 {
-    return grant->delegation || operation != GRANT_OP_DIRECTORY;
+    static const unsigned needed[] = {
+        [GRANT_OP_READ] = GRANT_WRITE,    [GRANT_OP_OPEN_WRITE] = GRANT_WRITE,
+        [GRANT_OP_WRITE] = GRANT_WRITE,   [GRANT_OP_LOCK] = GRANT_WRITE,
+        [GRANT_OP_SETATTR] = GRANT_WRITE, [GRANT_OP_NAMES] = GRANT_HANDLE,
+        [GRANT_OP_SHARE] = GRANT_HANDLE,  [GRANT_OP_DIRECTORY] = 0,
+    };
+
+    return grant->delegation || (grant->kinds & needed[operation]) != 0;
 }
 
 /* Makes GRANT go down so that OPERATION can go on. True when its holder's answer is to be waited for. */
@@ -220,10 +227,12 @@ static bool still_waits(const struct grant_waiter *waiter)
                         .key_length = waiter->key_length};
     const struct grant *grant = NULL;
 
+    /* Also for a break that followed the one it came for: its holder goes down step by step. */
     while ((grant = grant_next_of_file(waiter->file, grant)) != NULL) {
-        if (grant->status == GRANT_BREAKING &&
-            is_waited_for(grant, (enum grant_operation)waiter->operation) &&
-            is_in_the_way(grant, (enum grant_operation)waiter->operation, &self))
+        if (grant->status == GRANT_BREAKING && waiter->operation != GRANT_OP_DIRECTORY &&
+            !is_own(grant, &self))
+            return true;
+        if (grant->status == GRANT_BREAKING && grant->delegation && !is_own(grant, &self))
             return true;
     }
     return false;
@@ -254,6 +263,13 @@ void grant_wait_cancel(struct grant_waiter *waiter)
     state_file_unref(&waiter->file);
 }
 
+/* A break on the way down to WANTED. */
+static void begin_further(struct grant *grant, unsigned to, unsigned wanted)
+{
+    begin_break(grant, to);
+    grant->wanted = wanted;
+}
+
 /* The break that the holder was told of is over; it has KINDS left. */
 static void end_break(struct grant *grant, unsigned kinds)
 {
@@ -261,7 +277,11 @@ static void end_break(struct grant *grant, unsigned kinds)
     grant->kinds = kinds;
     list_remove(&grant->break_link);
     list_remove(&grant->told_link);
-    if ((kinds & ~grant->wanted) != 0)
+    /* Down to nothing go cached handles first, then the rest: what is closed for the one need not be told of
+     * the other. */
+    if ((kinds & ~grant->wanted & GRANT_HANDLE) != 0)
+        begin_further(grant, kinds & ~(unsigned)GRANT_HANDLE, grant->wanted);
+    else if ((kinds & ~grant->wanted) != 0)
         begin_break(grant, kinds & grant->wanted);
     look_at_waiters(grant->file);
 }
@@ -480,7 +500,7 @@ void grant__tick(struct state *state, uint64_t now_ms)
     }
 }
 
-void grant__deliver(struct state *state)
+void grant_tell(struct state *state)
 {
     struct list due;
 
@@ -491,6 +511,14 @@ void grant__deliver(struct state *state)
         list_remove(&grant->told_link);
         grant->operations->breaking(grant, grant->break_to, grant->acknowledge);
     }
+}
+
+void grant__deliver(struct state *state)
+{
+    struct list due;
+
+    grant_tell(state);
+    list_init(&due);
     list_splice_back(&due, &state->done_grantwaits);
     while (!list_is_empty(&due)) {
         struct grant_waiter *waiter = list_first(&due, struct grant_waiter, link);
