@@ -1,0 +1,441 @@
+/*
+ * test_grant_matrix.c - what one client caches against what another asks for: leases of SMB and delegations
+ * of NFSv4.0, 4.1 and 4.2, each against every kind of operation by every protocol, with a file of its own, on
+ * the wire. The holder gives back what it is told to; whoever asks gets it then, and not before.
+ *
+ * The table is docs/LOCKING.md ("Caching grants"): what each operation of another leaves of a grant; and by
+ * which of these operations each request is done.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "lockactor.h"
+#include "nfs4client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { R = SMB2C_LEASE_READ, H = SMB2C_LEASE_HANDLE, W = SMB2C_LEASE_WRITE };
+enum { RECALL = 4, READ_DELEGATION = 1, WRITE_DELEGATION = 2, TRIES = 50 };
+
+enum hold { LEASE_RWH, LEASE_RW, LEASE_RH, LEASE_R, DELEGATION_READ, DELEGATION_WRITE, HOLDS };
+static const char *const hold_names[HOLDS] = {"lease RWH", "lease RW",        "lease RH",
+                                              "lease R",   "read delegation", "write delegation"};
+static const unsigned granted[HOLDS] = {R | W | H, R | W, R | H, R, R, R | W};
+
+/* What others do, and what it leaves: of leases these kinds; a delegation stays when it has no others. */
+enum operation { NOTHING, READING, OPENING_TO_WRITE, WRITING, LOCKING, NAMING };
+static const struct {
+    unsigned lease, delegation;
+} leaves[] = {
+    [NOTHING] = {R | W | H, R | W},
+    [READING] = {R | H, R},
+    [OPENING_TO_WRITE] = {R | H, 0},
+    [WRITING] = {0, 0},
+    [LOCKING] = {0, R},
+    [NAMING] = {R | W, 0},
+};
+
+enum ask {
+    ASK_LOCK_SHARED,
+    ASK_LOCK_EXCLUSIVE,
+    ASK_OPEN_READ,
+    ASK_OPEN_WRITE,
+    ASK_READ,
+    ASK_WRITE,
+    ASK_TRUNCATE,
+    ASK_REMOVE,
+    ASK_RENAME,
+    ASKS
+};
+static const char *const ask_names[ASKS] = {"lock shared",   "lock exclusive", "open to read",
+                                            "open to write", "read",           "write",
+                                            "truncate",      "remove",         "rename"};
+enum asker { BY_NFS3, BY_NFS4, BY_SMB, ASKERS };
+
+/* By what each is done: SMB does everything by way of an open, NFSv4 locks by way of one. */
+static const enum operation done_by[ASKS][ASKERS][2] = {
+    [ASK_LOCK_SHARED] = {{LOCKING}, {READING, LOCKING}, {READING, LOCKING}},
+    [ASK_LOCK_EXCLUSIVE] = {{LOCKING}, {OPENING_TO_WRITE, LOCKING}, {OPENING_TO_WRITE, LOCKING}},
+    [ASK_OPEN_READ] = {{READING}, {READING}, {READING}},
+    [ASK_OPEN_WRITE] = {{OPENING_TO_WRITE}, {OPENING_TO_WRITE}, {OPENING_TO_WRITE}},
+    [ASK_READ] = {{READING}, {READING}, {READING}},
+    [ASK_WRITE] = {{WRITING}, {WRITING}, {OPENING_TO_WRITE, WRITING}},
+    [ASK_TRUNCATE] = {{WRITING}, {WRITING}, {OPENING_TO_WRITE, WRITING}},
+    [ASK_REMOVE] = {{NAMING}, {NAMING}, {READING, NAMING}},
+    [ASK_RENAME] = {{NAMING}, {NAMING}, {READING, NAMING}},
+};
+
+static struct smbworld *world;
+static struct actor *askers[ACTOR_PROTOCOLS], *lessee;
+static struct nfs4c delegates[3];
+static struct nfs4_handle top4;
+static uint32_t seqids[3];
+static struct rpcclient *maker;
+static struct nfs3_handle top;
+static unsigned cells, files;
+static char cell_text[200]; /* for failures */
+
+/* The holder of the cell at hand. */
+static struct {
+    enum hold hold;
+    int minor; /* of the delegate; -1: the lessee */
+    struct nfs4_opened opened;
+    unsigned left;  /* kinds that it still has */
+    uint32_t heard; /* recalls of the delegate before this one */
+    bool busy;
+} holder;
+
+/* ---- the holder does as it is told ---- */
+
+static void serve_lessee(void)
+{
+    struct smb2c_break told;
+    int timeout_ms = lessee->smb->timeout_ms;
+
+    lessee->smb->timeout_ms = 0;
+    while (smb2client_next_break(lessee->smb, &told)) {
+        assert_true(told.lease);
+        assert_int_equal(told.current, holder.left);
+        holder.left = told.to;
+        lessee->smb->timeout_ms = timeout_ms;
+        if (told.flags & 1)
+            assert_int_equal(smb2client_acknowledge_lease(lessee->smb, told.key, told.to), STATUS_SUCCESS);
+        lessee->smb->timeout_ms = 0;
+    }
+    lessee->smb->timeout_ms = timeout_ms;
+}
+
+static void serve_delegate(void)
+{
+    struct nfs4c *c = &delegates[holder.minor];
+
+    if (c->minor > 0) { /* a call is heard when it waits for an answer of its own */
+        nfs4_begin(c);
+        assert_int_equal(nfs4_call(c), NFS4_OK);
+        nfs4_skip_sequence(c);
+    }
+    if (c->called_with[RECALL] == holder.heard || holder.left == 0)
+        return;
+    holder.left = 0;
+    assert_int_equal(nfs4_try_delegreturn(c, &holder.opened.file, &holder.opened.delegation_id), NFS4_OK);
+}
+
+static void serve(void)
+{
+    if (holder.busy)
+        return;
+    holder.busy = true;
+    if (holder.minor < 0)
+        serve_lessee();
+    else
+        serve_delegate();
+    holder.busy = false;
+}
+
+/* SMB's requests wait for their answer while the holder is told. */
+static void pump_and_serve(void *data)
+{
+    static unsigned turns;
+
+    (void)data;
+    nfsworld_turn(world->nfs, 1);
+    if (++turns % 8 == 0)
+        serve();
+}
+
+/* ---- the world ---- */
+
+static bool was_called(const struct nfs4c *c)
+{
+    return c->called_with[0] > 0;
+}
+
+static void come(int minor)
+{
+    struct nfs4c *c = &delegates[minor];
+    char name[32];
+
+    snprintf(name, sizeof name, "delegate %d", minor);
+    nfs4_open(c, world->nfs, (uint32_t)minor, 1000, name);
+    seqids[minor] = 0;
+    c->wants_back = true;
+    if (minor == 0)
+        nfs4_listen(c);
+    nfs4_introduce(c);
+    for (int i = 0; minor == 0 && !was_called(c); i++) {
+        assert_true(i < 20000);
+        nfsworld_turn(world->nfs, 1);
+    }
+    nfsworld_turn(world->nfs, 10);
+}
+
+static int set_up(void **state)
+{
+    struct nfsworld_options options = {.nfs4 = {.delegations = true}};
+    char name[32];
+
+    (void)state;
+    world = smbworld_open(&options, NULL);
+    maker = nfsworld_client(world->nfs, 0, 0);
+    top = nfsworld_mount(maker, "/a");
+    for (int i = 0; i < ACTOR_PROTOCOLS; i++) {
+        snprintf(name, sizeof name, "asker %d", i);
+        askers[i] = actor_new(world, (enum actor_protocol)i, name);
+    }
+    askers[ACTOR_SMB]->smb->pump = pump_and_serve;
+    lessee = actor_new(world, ACTOR_SMB, "lessee");
+    for (int minor = 0; minor < 3; minor++)
+        come(minor);
+    top4 = nfs4_walk(&delegates[2], "a");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct state_counters counters;
+
+    (void)state;
+    state_counters(world->nfs->state, &counters);
+    assert_int_equal(counters.opens + counters.locks + counters.grants, 0);
+    for (int i = 0; i < ACTOR_PROTOCOLS; i++)
+        actor_free(&askers[i]);
+    actor_free(&lessee);
+    for (int minor = 0; minor < 3; minor++)
+        nfs4_close_client(&delegates[minor]);
+    rpcclient_close(&maker);
+    smbworld_close(&world);
+    return 0;
+}
+
+static void new_file(char name[32])
+{
+    struct nfs3_new_attr attr = {.set = NFS3_SET_MODE | NFS3_SET_UID, .mode = 0666, .uid = 1000};
+    uint8_t bytes[100] = {0};
+    struct nfs3_result r;
+
+    snprintf(name, 32, "file %u", ++files);
+    assert_int_equal(nfs3_create(maker, &top, name, 1, &attr, 0, &r), RPCCLIENT_SUCCESS);
+    assert_int_equal(r.status, 0);
+    assert_int_equal(nfs3_write(maker, &r.handle, 0, bytes, sizeof bytes, 0, &r), RPCCLIENT_SUCCESS);
+    assert_int_equal(r.status, 0);
+}
+
+static void remove_file(const char *name)
+{
+    struct nfs3_result r;
+
+    assert_int_equal(nfs3_name_call(maker, NFS3C_REMOVE, &top, name, (uint32_t)strlen(name), &r),
+                     RPCCLIENT_SUCCESS);
+}
+
+/* ---- holding ---- */
+
+static void take_lease(const char *name)
+{
+    uint32_t got;
+
+    assert_int_equal(actor_open_lease(lessee, name, OPEN_READ, granted[holder.hold], &got), OUT_OK);
+    assert_int_equal(got, granted[holder.hold]);
+}
+
+static struct nfs4_opened open_as(struct nfs4c *c, const char *name, uint32_t access)
+{
+    uint32_t *seqid = &seqids[c->minor];
+    struct nfs4_open_args args = {.access = access, .owner = "o", .name = name, .seqid = *seqid};
+    struct nfs4_opened opened = nfs4_must_open(c, &top4, &args);
+
+    *seqid = c->minor == 0 ? args.seqid : 0;
+    assert_int_equal(nfs4_try_close(c, &opened.file, &opened.stateid, *seqid), NFS4_OK);
+    if (c->minor == 0)
+        ++*seqid;
+    return opened;
+}
+
+/* The open itself is closed again: what stands in the way is the delegation. */
+static void take_delegation(const char *name)
+{
+    struct nfs4c *c = &delegates[holder.minor];
+    bool writes = holder.hold == DELEGATION_WRITE;
+
+    /* In 4.0 an owner that is not confirmed is given none. */
+    if (c->minor == 0 && seqids[0] == 0) {
+        char other[32];
+
+        new_file(other);
+        (void)open_as(c, other, 1);
+        remove_file(other);
+    }
+    holder.heard = c->called_with[RECALL];
+    holder.opened = open_as(c, name, writes ? 3 : 1);
+    assert_int_equal(holder.opened.delegation, writes ? WRITE_DELEGATION : READ_DELEGATION);
+}
+
+static void let_go(void)
+{
+    if (holder.minor < 0)
+        actor_release(lessee);
+    else if (holder.left != 0)
+        assert_int_equal(
+            nfs4_try_delegreturn(&delegates[holder.minor], &holder.opened.file, &holder.opened.delegation_id),
+            NFS4_OK);
+}
+
+/* ---- asking ---- */
+
+static enum outcome find_for(struct actor *asker, const char *name, unsigned access)
+{
+    if (asker->protocol == ACTOR_SMB)
+        return asker->has_open ? OUT_OK : actor_open(asker, name, access, 0);
+    if (asker->protocol == ACTOR_V3)
+        return actor_open(asker, name, 0, 0);
+    expect4(asker->wire, NFS4_OK, wire4_putfh(asker->wire, &asker->top4), wire4_lookup(asker->wire, name),
+            wire4_getfh(asker->wire));
+    asker->file4 = asker->wire->last.handle;
+    return OUT_OK;
+}
+
+static enum outcome lock_for(struct actor *asker, const char *name, bool exclusive)
+{
+    unsigned access = asker->protocol == ACTOR_V3 ? 0 : OPEN_READ | (exclusive ? OPEN_WRITE : 0u);
+    enum outcome outcome = asker->has_open ? OUT_OK : actor_open(asker, name, access, 0);
+
+    return outcome == OUT_OK ? actor_lock(asker, 5, 10, exclusive) : outcome;
+}
+
+static enum outcome io_for(struct actor *asker, const char *name, unsigned access,
+                           enum outcome (*io)(struct actor *actor))
+{
+    enum outcome outcome = find_for(asker, name, access);
+
+    return outcome == OUT_OK ? io(asker) : outcome;
+}
+
+static enum outcome ask_once(struct actor *asker, enum ask ask, const char *name, const char *other_name)
+{
+    switch (ask) {
+    case ASK_LOCK_SHARED:
+        return lock_for(asker, name, false);
+    case ASK_LOCK_EXCLUSIVE:
+        return lock_for(asker, name, true);
+    case ASK_OPEN_READ:
+        return actor_open(asker, name, OPEN_READ, 0);
+    case ASK_OPEN_WRITE:
+        return actor_open(asker, name, OPEN_WRITE, 0);
+    case ASK_READ:
+        return io_for(asker, name, OPEN_READ, actor_read);
+    case ASK_WRITE:
+        return io_for(asker, name, OPEN_WRITE, actor_write);
+    case ASK_TRUNCATE:
+        return io_for(asker, name, OPEN_WRITE, actor_truncate);
+    case ASK_REMOVE:
+        return actor_remove(asker, name);
+    case ASK_RENAME:
+        return actor_rename(asker, name, other_name);
+    case ASKS:
+        break;
+    }
+    return OUT_OK;
+}
+
+/* Again and again, as clients do that are told to come later; the holder hears in between. NFSv3 has one word
+ * for later and locked. */
+static void ask_until_done(struct actor *asker, enum ask ask, const char *name, const char *other_name,
+                           bool breaks)
+{
+    unsigned tries = 0;
+    enum outcome outcome;
+
+    for (;; tries++) {
+        outcome = ask_once(asker, ask, name, other_name);
+        if (outcome != OUT_LATER && (outcome != OUT_LOCKED || asker->protocol != ACTOR_V3))
+            break;
+        if (tries == TRIES)
+            fail_msg("%s: told to come later for ever", cell_text);
+        nfsworld_turn(world->nfs, 10);
+        serve();
+        nfsworld_turn(world->nfs, 10);
+    }
+    if (outcome != OUT_OK)
+        fail_msg("%s: %s", cell_text, outcome_name(outcome));
+    /* Who waits for nobody is not made to wait; NFS is, while the holder has what is in the way. */
+    if (tries > 0 && !breaks)
+        fail_msg("%s: was told to come later", cell_text);
+    /* A lease that has only R is down as soon as its holder was told. */
+    if (tries == 0 && breaks && asker->protocol != ACTOR_SMB && holder.hold != LEASE_R)
+        fail_msg("%s: did not wait", cell_text);
+}
+
+static unsigned expected_left(enum hold hold, enum ask ask, enum asker kind)
+{
+    unsigned left = granted[hold];
+
+    for (int i = 0; i < 2; i++) {
+        enum operation operation = done_by[ask][kind][i];
+
+        if (hold < DELEGATION_READ)
+            left &= leaves[operation].lease;
+        else if (left & ~leaves[operation].delegation)
+            left = 0;
+    }
+    return left;
+}
+
+static void run_cell(enum hold hold, int minor, struct actor *asker, enum ask ask)
+{
+    enum asker kind = asker->protocol == ACTOR_V3 ? BY_NFS3 : asker->protocol == ACTOR_SMB ? BY_SMB : BY_NFS4;
+    unsigned expected = expected_left(hold, ask, kind);
+    char name[32], other_name[40];
+
+    snprintf(cell_text, sizeof cell_text, "%s of %s; %s by %s", hold_names[hold],
+             minor < 0 ? "SMB" : actor_protocol_name((enum actor_protocol)(ACTOR_V40 + minor)),
+             ask_names[ask], actor_protocol_name(asker->protocol));
+    new_file(name);
+    snprintf(other_name, sizeof other_name, "new %s", name);
+    holder.hold = hold;
+    holder.minor = minor;
+    holder.left = granted[hold];
+    if (minor < 0)
+        take_lease(name);
+    else
+        take_delegation(name);
+    ask_until_done(asker, ask, name, other_name, expected != granted[hold]);
+    nfsworld_turn(world->nfs, 10);
+    serve();
+    if (holder.left != expected)
+        fail_msg("%s: leaves %x, not %x", cell_text, holder.left, expected);
+    actor_release(asker);
+    let_go();
+    remove_file(name);
+    remove_file(other_name);
+    cells++;
+}
+
+static void every_pair(void **state)
+{
+    (void)state;
+    for (int hold = 0; hold < HOLDS; hold++) {
+        int first = hold < DELEGATION_READ ? -1 : 0, last = hold < DELEGATION_READ ? -1 : 2;
+
+        for (int minor = first; minor <= last; minor++) {
+            for (int asker = 0; asker < ACTOR_PROTOCOLS; asker++) {
+                for (int ask = 0; ask < ASKS; ask++)
+                    run_cell((enum hold)hold, minor, askers[asker], (enum ask)ask);
+            }
+        }
+    }
+    print_message("%u cells\n", cells);
+    assert_true(cells >= 200);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_pair, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
