@@ -1,6 +1,6 @@
 /*
- * test_nfs4_callback.c - what a client answers to a call over the back channel: well-formed answers, and
- * every prefix and twist of them.
+ * test_nfs4_callback.c - what a client answers to a call: well-formed answers, and every prefix and twist of
+ * them; the addresses of 4.0.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "nfs/v4/nfs4_callback.h"
+#include "nfs/v4/nfs4_delegation.h"
 
 #include <string.h>
 
@@ -88,9 +88,140 @@ static void test_cut_short(void **state)
     }
 }
 
+/* 4.0: the operation alone, or nothing but a status. */
+static void test_answers_0(void **state)
+{
+    static const struct {
+        uint32_t status, count, opnum;
+        bool good;
+    } rows[] = {
+        {NFS4_OK, 1, OP_CB_RECALL, true},
+        {NFS4ERR_BAD_STATEID, 1, OP_CB_RECALL, true},
+        {NFS4ERR_OP_ILLEGAL, 1, OP_ILLEGAL, true}, /* it knows no such operation */
+        {NFS4_OK, 1, OP_ILLEGAL, false},
+        {NFS4ERR_MINOR_VERS_MISMATCH, 0, 0, true},
+        {NFS4_OK, 0, 0, false},
+        {NFS4_OK, 2, OP_CB_RECALL, false},
+        {NFS4_OK, 1, OP_CB_SEQUENCE, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct nfs4_callback_reply reply;
+        struct writer writer;
+        struct reader reader;
+        uint8_t bytes[64];
+
+        writer_init(&writer, bytes, sizeof bytes);
+        writer_be32(&writer, rows[i].status);
+        writer_be32(&writer, 0);
+        writer_be32(&writer, rows[i].count);
+        if (rows[i].count > 0) {
+            writer_be32(&writer, rows[i].opnum);
+            writer_be32(&writer, rows[i].status);
+        }
+        for (size_t cut = 0; cut < writer.length; cut++) {
+            reader = reader_of(bytes, cut);
+            assert_false(nfs4__callback_decode(&reader, 0, OP_CB_RECALL, &reply));
+        }
+        reader = reader_of(bytes, writer.length);
+        assert_int_equal(nfs4__callback_decode(&reader, 0, OP_CB_RECALL, &reply), rows[i].good);
+        if (!rows[i].good)
+            continue;
+        assert_int_equal(reply.status, rows[i].status);
+        assert_int_equal(reader.left, 0);
+    }
+}
+
+/* CB_GETATTR4res: change and size, and what a client adds unasked. */
+static void test_attributes(void **state)
+{
+    static const struct {
+        uint32_t mask, length;
+        bool good;
+    } rows[] = {
+        {1u << FATTR4_CHANGE | 1u << FATTR4_SIZE, 16, true},
+        {1u << FATTR4_CHANGE | 1u << FATTR4_SIZE | 1u << FATTR4_FSID, 32, true},
+        {1u << FATTR4_CHANGE | 1u << FATTR4_SIZE, 12, false},
+        {1u << FATTR4_CHANGE, 16, false},
+        {1u << FATTR4_SIZE, 16, false},
+        {1u << FATTR4_TYPE | 1u << FATTR4_CHANGE | 1u << FATTR4_SIZE, 20,
+         false}, /* not where they should be */
+        {0, 0, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t change = 0, size = 0;
+        uint8_t bytes[64], values[32] = {[7] = 5, [15] = 9};
+        struct writer writer;
+        struct reader reader;
+
+        writer_init(&writer, bytes, sizeof bytes);
+        writer_be32(&writer, 1);
+        writer_be32(&writer, rows[i].mask);
+        writer_xdr_opaque(&writer, values, rows[i].length);
+        for (size_t cut = 0; cut < writer.length; cut++) {
+            reader = reader_of(bytes, cut);
+            assert_false(nfs4__delegation_decode_attributes(&reader, &change, &size));
+        }
+        reader = reader_of(bytes, writer.length);
+        assert_int_equal(nfs4__delegation_decode_attributes(&reader, &change, &size), rows[i].good);
+        if (rows[i].good) {
+            assert_int_equal(change, 5);
+            assert_int_equal(size, 9);
+        }
+    }
+}
+
+/* RFC 5665 5.2.3 */
+static void test_universal_address(void **state)
+{
+    static const struct {
+        const char *netid, *text;
+        uint16_t port; /* 0: it is none */
+    } rows[] = {
+        {"tcp", "10.0.0.1.8.1", 2049},
+        {"tcp6", "fd00::1.0.111", 111},
+        {"tcp", "10.0.0.1.255.255", 65535},
+        {"udp", "10.0.0.1.8.1", 0},
+        {"", "10.0.0.1.8.1", 0},
+        {"tcp", "", 0},
+        {"tcp", "10.0.0.1", 0},
+        {"tcp", "10.0.0.1.8", 0},
+        {"tcp", "10.0.0.1.8.256", 0},
+        {"tcp", "10.0.0.1.8.", 0},
+        {"tcp", "10.0.0.1..1", 0},
+        {"tcp", "10.0.0.1.8.1 ", 0},
+        {"tcp", "10.0.0.1.-8.1", 0},
+        {"tcp", "10.0.0.1.0.0", 0},
+        {"tcp", ".8.1", 0},
+        {"tcp", "8.1", 0},
+        {"tcp", ".", 0},
+        {"tcp", "..", 0},
+        {"tcp", "host.name.8.1", 0},
+        {"tcp", "10.0.0.1.0008.1", 0},
+    };
+    struct net_address address;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool good = nfs4__universal_address(rows[i].netid, rows[i].text, &address);
+
+        if (good != (rows[i].port != 0))
+            fail_msg("%s %s", rows[i].netid, rows[i].text);
+        if (good)
+            assert_int_equal(net_address_port(&address), rows[i].port);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_cut_short)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers),           cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_answers_0),         cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_universal_address),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
