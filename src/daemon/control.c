@@ -187,12 +187,12 @@ static bool row_fits(const struct control_row *row, const struct control_request
 static const struct control_row *find_row(const struct control_request *request, unsigned *used_r)
 {
     static const struct control_row *const tables[] = {control__listings, control__actions, control__users,
-                                                       control__figures};
+                                                       control__figures, NULL};
     const struct control_row *best = NULL;
     unsigned used;
 
     *used_r = 0;
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    for (size_t i = 0; tables[i] != NULL; i++) {
         for (const struct control_row *row = tables[i]; row->words[0] != NULL; row++) {
             if (row_fits(row, request, &used) && used > *used_r) {
                 best = row;
