@@ -132,6 +132,7 @@ struct vfs_context {
     /* The rights on the inode itself were asked for, and granted, when the handle was opened through which it
      * comes now (SMB): the front-end holds the operation against them. Directories are asked all the same. */
     bool by_handle;
+    bool ignores_ranges; /* a truncation that is part of opening: byte ranges of others are not in its way */
 };
 
 /* Checks host, protocol, security flavour (one enum vfs_security bit) and squashes USER: ERR_ACCES (host or
@@ -168,7 +169,8 @@ enum vfs_set_bits {
     VFS_SET_GID = 4,
     VFS_SET_SIZE = 8,
     VFS_SET_DOS_ATTRIBUTES = 16,
-    VFS_SET_BTIME = 32
+    VFS_SET_BTIME = 32,
+    VFS_SET_CTIME = 64 /* through SMB's handles alone; else it is the time of the change */
 };
 struct vfs_setattr {
     unsigned set; /* enum vfs_set_bits */
@@ -176,7 +178,7 @@ struct vfs_setattr {
     uint64_t size;
     uint32_t dos_attributes;
     enum vfs_time_how atime_how, mtime_how;
-    struct timestamp atime, mtime, btime;
+    struct timestamp atime, mtime, btime, ctime;
 };
 /* All or nothing, with POSIX's rules: owner or root for mode and times, root for uid, owner for a gid of his
  * groups, set-id bits cleared when others change or write, sticky and set-gid rules, write permission (or the

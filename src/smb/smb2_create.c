@@ -18,7 +18,8 @@ enum {
     OPTION_MODE = 0x103e, /* what FileModeInformation shows */
     SYSTEM_SECURITY = 0x01000000,
     IMPERSONATIONS = 4,
-    ATTRIBUTES_KNOWN = 0x7fb7, /* MS-FSCC 2.6, and FILE_ATTRIBUTE_DEVICE */
+    ATTRIBUTES_KNOWN = 0x7fb7, /* MS-FSCC 2.6 */
+    ATTRIBUTE_ENCRYPTED = 0x4000,
 };
 
 /* ---- decoding ---- */
@@ -57,13 +58,15 @@ static uint32_t judge(const struct smb2_create *create)
         return STATUS_NOT_SUPPORTED;
     if (create->disposition >= SMB2_DISPOSITIONS || create->share > 7)
         return STATUS_INVALID_PARAMETER;
-    if (create->attributes & ~(uint32_t)ATTRIBUTES_KNOWN)
-        return STATUS_INVALID_PARAMETER;
     if (create->access == 0 ||
         (create->access & ~(uint32_t)(SMB2_ACCESS_ALL | SMB2_MAXIMUM_ALLOWED | SYSTEM_SECURITY)))
         return STATUS_ACCESS_DENIED;
     if (create->access & SYSTEM_SECURITY)
         return STATUS_PRIVILEGE_NOT_HELD;
+    if (create->attributes & ~(uint32_t)ATTRIBUTES_KNOWN)
+        return STATUS_INVALID_PARAMETER;
+    if (create->attributes & ATTRIBUTE_ENCRYPTED)
+        return STATUS_ACCESS_DENIED;
     if (directory && (create->options & SMB2_OPTION_NON_DIRECTORY))
         return STATUS_INVALID_PARAMETER;
     if (directory && create->disposition != SMB2_FILE_OPEN && create->disposition != SMB2_FILE_CREATE &&

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { CONTEXTS_MAX = 32, HEAD = 16 };
+enum { CONTEXTS_MAX = 32, HEAD = 16, TAG_LEAST = 4 };
 
 /* ---- contexts with a word or two ---- */
 
@@ -69,6 +69,15 @@ static uint32_t read_ea(struct smb2_create *create, struct reader data)
     return STATUS_SUCCESS;
 }
 
+/* MS-SMB2 2.2.13.2.6 */
+static uint32_t read_allocation(struct smb2_create *create, struct reader data)
+{
+    if (!reader_le64(&data, &create->allocation))
+        return STATUS_INVALID_PARAMETER;
+    create->has_allocation = true;
+    return STATUS_SUCCESS;
+}
+
 /* MS-SMB2 2.2.13.2.2 */
 static uint32_t read_security(struct smb2_create *create, struct reader data)
 {
@@ -100,6 +109,7 @@ static const struct smb2_create_context_row rows[] = {
      .is_answered = answers_disk_id,
      .write = write_disk_id},
     {.tag = "TWrp", .tag_length = 4, .read = read_timewarp},
+    {.tag = "AlSi", .tag_length = 4, .read = read_allocation},
     {.tag = "SecD", .tag_length = 4, .read = read_security},
     {.tag = "ExtA", .tag_length = 4, .read = read_ea},
     {.tag = "DHnQ",
@@ -161,6 +171,8 @@ uint32_t smb2__create_contexts_read(struct smb2_create *create)
 
     for (unsigned count = 0; all.left > 0; count++) {
         if (count == CONTEXTS_MAX || !cut_context(all, &tag, &data, &next))
+            return STATUS_INVALID_PARAMETER;
+        if (tag.left < TAG_LEAST)
             return STATUS_INVALID_PARAMETER;
         status = read_one(create, tag, data);
         if (status != STATUS_SUCCESS || next == 0)

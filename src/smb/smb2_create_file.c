@@ -36,11 +36,12 @@ static uint32_t judge_access(struct smb2_create *create, const struct inode_attr
         uint32_t most = create->maximal;
 
         if ((attr->dos_attributes & SMB2_ATTRIBUTE_READONLY) && attr->type != INODE_DIRECTORY)
-            most &= ~(uint32_t)SMB2_ACCESS_ANY_WRITE;
+            most &= ~(uint32_t)(SMB2_ACCESS_ANY_WRITE | SMB2_ACCESS_DELETE_CHILD);
         wanted = (wanted & ~(uint32_t)SMB2_MAXIMUM_ALLOWED) | most;
     }
     if (overwrites(create->disposition))
-        needed = create->disposition == SMB2_FILE_SUPERSEDE ? SMB2_ACCESS_DELETE : SMB2_ACCESS_WRITE_DATA;
+        needed =
+            SMB2_ACCESS_WRITE_DATA | (create->disposition == SMB2_FILE_SUPERSEDE ? SMB2_ACCESS_DELETE : 0);
     if ((wanted | needed) & ~create->maximal)
         return STATUS_ACCESS_DENIED;
     *granted_r = wanted;
@@ -62,6 +63,8 @@ static uint32_t judge_type(const struct smb2_create *create, bool is_directory)
 
     if (of_stream)
         return create->options & SMB2_OPTION_DIRECTORY ? STATUS_NOT_A_DIRECTORY : STATUS_SUCCESS;
+    if (create->place.is_data && (create->options & SMB2_OPTION_DIRECTORY))
+        return STATUS_NOT_A_DIRECTORY;
     if (is_directory && ((create->options & SMB2_OPTION_NON_DIRECTORY) || create->place.is_data))
         return STATUS_FILE_IS_A_DIRECTORY;
     if (!is_directory && ((create->options & SMB2_OPTION_DIRECTORY) || create->place.is_index))
@@ -205,7 +208,7 @@ static uint32_t replace(struct smb2_create *create, struct smb2_open *open)
     attributes.dos_attributes = (create->attributes & SMB2_ATTRIBUTE_SETTABLE) | SMB2_ATTRIBUTE_ARCHIVE |
                                 (attr.dos_attributes & ~(uint32_t)SMB2_ATTRIBUTE_SETTABLE);
     context->owner = owner_id(open->owner);
-    context->by_handle = true;
+    context->by_handle = context->ignores_ranges = true;
     smb2__open_grants(open, context);
     err = vfs_setattr(context, open->inode, &size, NULL, true);
     if (err == ERR_OK && open->base == NULL) {
@@ -420,10 +423,10 @@ static uint32_t found(struct smb2_create *create, struct smb2_open **open_r)
 
 static uint32_t missing(struct smb2_create *create, struct smb2_open **open_r)
 {
-    uint32_t status = judge_making(create);
+    uint32_t status = create->place.stream_length > 0 ? judge_type(create, false) : STATUS_SUCCESS;
 
-    if (status == STATUS_SUCCESS && create->place.stream_length > 0)
-        status = judge_type(create, false);
+    if (status == STATUS_SUCCESS)
+        status = judge_making(create);
     if (status == STATUS_SUCCESS)
         status = make_file(create);
     if (status != STATUS_SUCCESS)
@@ -434,7 +437,21 @@ static uint32_t missing(struct smb2_create *create, struct smb2_open **open_r)
     return open_made(create, open_r);
 }
 
-uint32_t smb2__create_open(struct smb2_create *create, struct smb2_open **open_r)
+/* MS-SMB2 3.3.5.9.7: a hint, whose failure is none. */
+static void allocate(struct smb2_create *create, const struct smb2_open *open)
+{
+    struct vfs_context *context = &create->request->context;
+    enum err err;
+
+    if (!create->has_allocation || create->allocation == 0 || create->allocation > INT64_MAX ||
+        open->is_directory || create->action == ACTION_OPENED)
+        return;
+    err = vfs_allocate(context, open->inode, 0, create->allocation, true, VFS_IO_OPEN_HANDLE);
+    if (err != ERR_OK)
+        log_debug("smb: no space is reserved: %s", err_text(err));
+}
+
+static uint32_t find_or_make(struct smb2_create *create, struct smb2_open **open_r)
 {
     struct smb2_request *request = create->request;
     struct store_name name = {.bytes = create->place.name, .length = create->place.length};
@@ -446,7 +463,7 @@ uint32_t smb2__create_open(struct smb2_create *create, struct smb2_open **open_r
         err = vfs_root(&request->context, &create->file);
         return err == ERR_OK ? found(create, open_r) : smb2__status(err);
     }
-    err = vfs_lookup_folded(&request->context, create->place.dir, name, &create->file, stored, &length);
+    err = smb2__lookup(&request->context, create->place.dir, name, &create->file, stored, &length);
     if (err == ERR_NOENT)
         return missing(create, open_r);
     if (err != ERR_OK)
@@ -454,4 +471,13 @@ uint32_t smb2__create_open(struct smb2_create *create, struct smb2_open **open_r
     memcpy(create->place.name, stored, length);
     create->place.length = length;
     return found(create, open_r);
+}
+
+uint32_t smb2__create_open(struct smb2_create *create, struct smb2_open **open_r)
+{
+    uint32_t status = find_or_make(create, open_r);
+
+    if (status == STATUS_SUCCESS)
+        allocate(create, *open_r);
+    return status;
 }

@@ -70,7 +70,8 @@ struct smb2_create {
     struct reader name, contexts;
     /* of contexts */
     bool wants_maximal, wants_disk_id, has_timewarp, has_ea;
-    bool has_security;
+    bool has_security, has_allocation;
+    uint64_t allocation;
     struct reader ea, security;
     struct smb2_lease_wish lease;
     struct smb2_durable_wish durable;

@@ -29,6 +29,14 @@ void smb2__file_unwatch(struct smb_server *server);
 /* The path of the open below its share as UTF-8, "dir\\file:stream"; empty for the root. */
 uint32_t smb2__open_path(struct vfs_context *context, struct smb2_open *open, struct writer *path);
 
+enum { SMB2_SHORT_NAME_MAX = 12 };
+/* The name of eight and three characters (MS-FSCC 2.1.5.2.1) that NAME goes by as well: made from it, and not
+ * kept. False: it is one itself. */
+bool smb2__short_name(struct store_name name, char text_r[SMB2_SHORT_NAME_MAX + 1]);
+/* vfs_lookup_folded, also by short names. */
+enum err smb2__lookup(struct vfs_context *context, struct inode *dir, struct store_name name,
+                      struct inode **inode_r, uint8_t *stored_r, size_t *length_r) ERR_MUST_CHECK;
+
 /* ---- extended attributes (smb2_ea.c; MS-FSCC 2.4.15) ---- */
 
 /* Sets, or takes away, what DATA lists: all or, at a failure, those before it. *ERROR_AT_R is the offset. */

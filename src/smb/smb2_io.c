@@ -133,6 +133,7 @@ static uint32_t finish_write(struct smb2_request *request)
     bool through = request->final_status != 0;
     enum err err;
 
+    smb2__times_keep(request);
     writer_le16(writer, 17);
     writer_le16(writer, 0);
     writer_le32(writer, (uint32_t)request->write.store.data.length);
@@ -195,6 +196,7 @@ uint32_t smb2__write(struct smb2_request *request)
         .done = on_written};
     if (args.length == 0)
         return finish_write(request);
+    smb2__times_note(request);
     err = vfs_write(&request->context, &request->write, VFS_IO_OPEN_HANDLE);
     if (err == ERR_WAIT)
         return SMB2_WAIT;

@@ -3,7 +3,7 @@
  *
  * Names are UTF-8 inside. Those that SMB can't say (MS-FSCC 2.1.5) are neither made nor shown.
  */
-#include "smb/smb2_priv.h"
+#include "smb/smb2_file_priv.h"
 #include "smb/smb2_time.h"
 
 #include <stdlib.h>
@@ -55,7 +55,7 @@ static uint32_t step_down(struct path_walk *walk, struct store_name part, const 
     struct inode *next;
     uint32_t status = STATUS_SUCCESS;
     size_t stored_length;
-    enum err err = vfs_lookup_folded(walk->context, walk->dir, part, &next, stored, &stored_length);
+    enum err err = smb2__lookup(walk->context, walk->dir, part, &next, stored, &stored_length);
 
     if (err == ERR_NOENT || err == ERR_NOTDIR)
         return STATUS_OBJECT_PATH_NOT_FOUND;
@@ -110,6 +110,12 @@ static uint32_t take_stream(struct smb2_place *place, const uint8_t *text, size_
     return STATUS_SUCCESS;
 }
 
+/* "..": clients resolve these; what is left of them would lead out of the share. */
+static bool is_dots(struct store_name part)
+{
+    return part.length == 2 && memcmp(part.bytes, "..", 2) == 0;
+}
+
 static uint32_t take_last(struct smb2_place *place, struct store_name part)
 {
     const uint8_t *colon = memchr(part.bytes, ':', part.length);
@@ -123,6 +129,8 @@ static uint32_t take_last(struct smb2_place *place, struct store_name part)
     }
     if (status != STATUS_SUCCESS)
         return status;
+    if (is_dots(part))
+        return STATUS_OBJECT_PATH_SYNTAX_BAD;
     if (!smb2__name_is_usable(part))
         return STATUS_OBJECT_NAME_INVALID;
     memcpy(place->name, part.bytes, part.length);
@@ -139,6 +147,8 @@ static uint32_t walk_parts(struct path_walk *walk, const uint8_t *text, size_t l
 
         if (end == NULL)
             return take_last(walk->place, part);
+        if (is_dots(part))
+            return STATUS_OBJECT_PATH_SYNTAX_BAD;
         if (!smb2__name_is_usable(part))
             return STATUS_OBJECT_NAME_INVALID;
         status = step_down(walk, part, end, length - part.length);

@@ -471,6 +471,7 @@ struct smb2_request {
     struct buf *payload;
     struct list waiting_link;  /* of those that wait for the same thing */
     void *scratch;             /* of a command that goes on later; freed with the request */
+    struct inode_attr before;  /* of the open's file, when the open keeps times (MS-FSA 2.1.5.14.2) */
     struct bufpart error_data; /* of an error reply (MS-SMB2 2.2.2), or nothing */
 };
 
@@ -584,6 +585,9 @@ static inline size_t smb2_reply_offset(const struct smb2_request *request)
 /* The part of the request at OFFSET (from its header); false when it is not in it. */
 bool smb2__request_part(const struct smb2_request *request, uint32_t offset, uint32_t length,
                         struct reader *part_r) MUST_CHECK;
+/* Before and after a change by an open that was told to leave times alone. */
+void smb2__times_note(struct smb2_request *request);
+void smb2__times_keep(struct smb2_request *request);
 /* Fills in context for the user and share: STATUS_SUCCESS or why not. */
 uint32_t smb2__request_context(struct smb2_request *request);
 /* The bytes behind a failure; a failure to keep them leaves them out. */
@@ -605,7 +609,8 @@ enum {
     SMB2_ATTRIBUTE_TEMPORARY = 0x100,
     SMB2_ATTRIBUTE_SPARSE = 0x200,
     SMB2_ATTRIBUTE_REPARSE_POINT = 0x400,
-    SMB2_ATTRIBUTE_SETTABLE = 0x2127, /* read-only, hidden, system, archive, temporary, not indexed */
+    SMB2_ATTRIBUTE_SETTABLE =
+        0x3127, /* read-only, hidden, system, archive, temporary, offline, not indexed */
 };
 /* MS-SMB2 2.2.13.1 */
 enum {

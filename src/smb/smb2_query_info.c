@@ -124,6 +124,20 @@ static void write_normalized(struct subject *subject)
     write_path(subject, true);
 }
 
+/* MS-FSCC 2.4.5 */
+static void write_alternate(struct subject *subject)
+{
+    const struct smb2_open *open = subject->open;
+    struct store_name name = {.bytes = open->name, .length = open->name_length};
+    char text[SMB2_SHORT_NAME_MAX + 1];
+    size_t at = subject->writer->length;
+
+    smb2__short_name(name, text);
+    writer_le32(subject->writer, 0);
+    if (utf16_from_utf8(subject->writer, text, strlen(text)) && !subject->writer->failed)
+        writer_patch_le32(subject->writer, at, (uint32_t)(subject->writer->length - at - 4));
+}
+
 /* MS-FSCC 2.4.2 */
 static void write_all(struct subject *subject)
 {
@@ -238,7 +252,7 @@ static void write_standard_link(struct subject *subject)
     writer_le16(subject->writer, 0);
 }
 
-enum { CLASS_FULL_EA = 15, CLASS_ALTERNATE_NAME = 21 };
+enum { CLASS_FULL_EA = 15, CLASS_NORMALIZED_NAME = 48 };
 
 /* MS-FSCC 2.4, by class. */
 static const struct file_class {
@@ -256,6 +270,7 @@ static const struct file_class {
     [16] = {write_mode, 4, 0},
     [17] = {write_zero32, 4, 0},
     [18] = {write_all, 104, SMB2_ACCESS_READ_ATTRIBUTES},
+    [21] = {write_alternate, 8, 0},
     [22] = {write_streams, 32, 0},
     [28] = {write_compression, 16, 0},
     [34] = {write_network_open, 56, SMB2_ACCESS_READ_ATTRIBUTES},
@@ -294,8 +309,9 @@ static uint32_t query_file(struct smb2_request *request, const struct query_args
 
     if (args->class == CLASS_FULL_EA)
         return query_eas(request, args);
-    if (args->class == CLASS_ALTERNATE_NAME)
-        return STATUS_OBJECT_NAME_NOT_FOUND; /* there are no short names */
+    /* MS-SMB2 3.3.5.20.1 */
+    if (args->class == CLASS_NORMALIZED_NAME && request->message->conn->dialect < 0x0311)
+        return STATUS_NOT_SUPPORTED;
     if (args->class >= sizeof file_classes / sizeof *file_classes || file_classes[args->class].write == NULL)
         return STATUS_INVALID_INFO_CLASS;
     row = &file_classes[args->class];

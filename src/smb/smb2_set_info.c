@@ -67,7 +67,6 @@ static uint32_t set_basic(struct smb2_request *request, struct reader *data)
     struct smb2_open *open = request->open;
     struct inode *file = smb2_open_file(open);
     struct vfs_setattr set = {.set = 0};
-    struct timestamp ignored;
     struct inode_attr attr;
     uint64_t created, accessed, written, changed;
     uint32_t attributes;
@@ -90,8 +89,12 @@ static uint32_t set_basic(struct smb2_request *request, struct reader *data)
         set.atime_how = VFS_TIME_SET;
     if (take_time(open, written, SMB2_KEEP_WRITE, &set.mtime))
         set.mtime_how = VFS_TIME_SET;
-    /* The change time is the server's: NFS clients trust it. */
-    (void)take_time(open, changed, SMB2_KEEP_CHANGE, &ignored);
+    if (take_time(open, changed, SMB2_KEEP_CHANGE, &set.ctime)) {
+        set.set |= VFS_SET_CTIME;
+    } else if (open->kept_times & SMB2_KEEP_CHANGE) {
+        set.ctime = attr.ctime;
+        set.set |= VFS_SET_CTIME;
+    }
     if (attributes != 0) {
         set.set |= VFS_SET_DOS_ATTRIBUTES;
         set.dos_attributes = (attributes & SMB2_ATTRIBUTE_SETTABLE) |
@@ -100,6 +103,35 @@ static uint32_t set_basic(struct smb2_request *request, struct reader *data)
     if (set.set == 0 && set.atime_how == VFS_TIME_KEEP && set.mtime_how == VFS_TIME_KEEP)
         return STATUS_SUCCESS;
     return smb2__status(vfs_setattr(&request->context, file, &set, NULL, true));
+}
+
+void smb2__times_note(struct smb2_request *request)
+{
+    if (request->open->kept_times != 0 && request->open->inode != NULL)
+        vfs_getattr(smb2_open_file(request->open), &request->before);
+}
+
+void smb2__times_keep(struct smb2_request *request)
+{
+    const struct inode_attr *before = &request->before;
+    const struct smb2_open *open = request->open;
+    struct vfs_setattr set = {.set = VFS_SET_CTIME};
+    struct inode_attr attr;
+    enum err err;
+
+    if (open->kept_times == 0 || open->inode == NULL || before->ino == 0)
+        return;
+    vfs_getattr(smb2_open_file(open), &attr);
+    set.ctime = open->kept_times & SMB2_KEEP_CHANGE ? before->ctime : attr.ctime;
+    set.mtime = before->mtime;
+    set.atime = before->atime;
+    if (open->kept_times & SMB2_KEEP_WRITE)
+        set.mtime_how = VFS_TIME_SET;
+    if (open->kept_times & SMB2_KEEP_ACCESS)
+        set.atime_how = VFS_TIME_SET;
+    err = vfs_setattr(&request->context, smb2_open_file(open), &set, NULL, true);
+    if (err != ERR_OK)
+        log_debug("smb: times that were to be kept have changed: %s", err_text(err));
 }
 
 static uint32_t set_end_of_file(struct smb2_request *request, struct reader *data)
@@ -282,12 +314,15 @@ static uint32_t set_position(struct smb2_request *request, struct reader *data)
 /* MS-FSCC 2.4.31: only the flags of synchronous handles, which are the client's own matter */
 static uint32_t set_mode(struct smb2_request *request, struct reader *data)
 {
+    struct smb2_open *open = request->open;
     uint32_t mode;
 
-    (void)request;
     if (!reader_le32(data, &mode))
         return STATUS_INFO_LENGTH_MISMATCH;
-    return mode & ~(uint32_t)MODE_FLAGS ? STATUS_INVALID_PARAMETER : STATUS_SUCCESS;
+    if (mode & ~(uint32_t)MODE_FLAGS)
+        return STATUS_INVALID_PARAMETER;
+    open->mode = (open->mode & ~(uint32_t)MODE_FLAGS) | mode;
+    return STATUS_SUCCESS;
 }
 
 static uint32_t set_eas(struct smb2_request *request, struct reader *data)
@@ -346,8 +381,11 @@ uint32_t smb2__set_info(struct smb2_request *request)
     if (!decode(request, &args) || !smb2__is_paid(request, args.length))
         return STATUS_INVALID_PARAMETER;
     status = smb2__request_context(request);
+    smb2__times_note(request);
     if (status == STATUS_SUCCESS)
         status = set_any(request, &args);
+    if (status == STATUS_SUCCESS && !(args.type == OF_FILE && args.class == CLASS_BASIC))
+        smb2__times_keep(request);
     if (status != STATUS_SUCCESS)
         return status;
     if (args.class == CLASS_BASIC || args.class == CLASS_ALLOCATION || args.class == CLASS_END_OF_FILE)

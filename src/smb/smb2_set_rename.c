@@ -105,7 +105,7 @@ static uint32_t judge_target(struct smb2_request *request, struct target *target
     struct inode *inode;
     uint32_t status = STATUS_SUCCESS;
     size_t length;
-    enum err err = vfs_lookup_folded(&request->context, place->dir, name, &inode, stored, &length);
+    enum err err = smb2__lookup(&request->context, place->dir, name, &inode, stored, &length);
 
     target->there = err == ERR_OK;
     if (err != ERR_OK)
@@ -232,7 +232,7 @@ uint32_t smb2__set_rename(struct smb2_request *request, struct reader *data, boo
     if (status == STATUS_STOPPED_ON_SYMLINK)
         status = smb2__reparse_stop(request, target.place.link, target.place.unparsed);
     else if (status == STATUS_SUCCESS && target.place.is_data)
-        status = target.place.dir == NULL ? rename_stream(request, &target) : STATUS_INVALID_PARAMETER;
+        status = target.place.dir == NULL ? rename_stream(request, &target) : STATUS_SHARING_VIOLATION;
     else if (status == STATUS_SUCCESS && (open->base != NULL || target.place.dir == NULL))
         status = STATUS_INVALID_PARAMETER;
     else if (status == STATUS_SUCCESS && open->dir == NULL)

@@ -82,6 +82,7 @@
 #define STATUS_NOT_SAME_DEVICE                   UINT32_C(0xC00000D4)
 #define STATUS_OBJECTID_NOT_FOUND                UINT32_C(0xC00002F0)
 #define STATUS_BAD_IMPERSONATION_LEVEL           UINT32_C(0xC00000A5)
+#define STATUS_OBJECT_PATH_SYNTAX_BAD            UINT32_C(0xC000003B)
 
 /* What `run` of a command answers when it goes on later (smb2__request_done): no status of the protocol. */
 #define SMB2_WAIT UINT32_C(0xFFFFFFFF)

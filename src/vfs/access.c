@@ -232,6 +232,8 @@ enum err vfs__gate_setattr(const struct vfs_context *context, const struct inode
         return ERR_PERM;
     if ((set->set & VFS_SET_MODE) != 0 && !owner && !list_gives(context, inode, ACL_WRITE_DAC))
         return ERR_PERM;
+    if ((set->set & VFS_SET_CTIME) != 0 && !context->by_handle)
+        return ERR_PERM;
     if (!touches &&
         ((set->set & VFS_SET_BTIME) != 0 || set->atime_how == VFS_TIME_SET || set->mtime_how == VFS_TIME_SET))
         return ERR_PERM;
@@ -279,7 +281,9 @@ static uint32_t mode_rights(const struct vfs_context *context, const struct inod
     if (bits & PERMIT_READ)
         rights |= ACL_READ_DATA | (directory ? 0 : ACL_EXECUTE);
     if (bits & PERMIT_WRITE)
-        rights |= ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_WRITE_EA | ACL_WRITE_ATTRIBUTES;
+        rights |=
+            ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_WRITE_EA | ACL_WRITE_ATTRIBUTES |
+            (directory ? 0 : ACL_DELETE_CHILD); /* which means nothing there, and is asked for with all */
     if (bits & PERMIT_EXECUTE)
         rights |= ACL_EXECUTE;
     /* Of a file the right means nothing, and is part of what full access is. */

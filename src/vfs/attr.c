@@ -49,6 +49,8 @@ enum err vfs__setattr_check(enum inode_type type, const struct vfs_setattr *set)
         return ERR_INVAL;
     if ((set->set & VFS_SET_BTIME) != 0 && set->btime.nanoseconds >= NANOSECONDS)
         return ERR_INVAL;
+    if ((set->set & VFS_SET_CTIME) != 0 && set->ctime.nanoseconds >= NANOSECONDS)
+        return ERR_INVAL;
     if ((set->set & VFS_SET_SIZE) != 0 && set->size > STORE_FILE_SIZE_MAX)
         return type == INODE_FILE || type == INODE_STREAM ? ERR_FBIG : ERR_INVAL;
     return ERR_OK;
@@ -163,7 +165,7 @@ static void attributes_apply(const struct vfs_context *context, struct inode *in
         attr->btime = set->btime;
     attr->atime = vfs__time(set->atime_how, set->atime, attr->atime, now);
     attr->mtime = vfs__time(set->mtime_how, set->mtime, mtime, now);
-    attr->ctime = now;
+    attr->ctime = (set->set & VFS_SET_CTIME) != 0 ? set->ctime : now;
     /* Another owner is another meaning of what the list gives to owner and group. */
     if ((set->set & (VFS_SET_UID | VFS_SET_GID)) != 0 && (set->set & VFS_SET_MODE) == 0)
         attr->mode = (attr->mode & ~(uint32_t)0777) | (vfs__acl_mode(inode) & 0777);

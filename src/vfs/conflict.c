@@ -97,7 +97,7 @@ enum err vfs__conflict_io(const struct vfs_context *context, const struct inode 
         if (err != ERR_OK)
             err = break_denying(context, file, err);
     }
-    if (err == ERR_OK)
+    if (err == ERR_OK && !context->ignores_ranges)
         err = lock_check_io(file, context->owner, range.offset, range.length, write, LOCK_IO_ADVISORY);
     state_file_unref(&file);
     return err;
