@@ -444,7 +444,7 @@ static void allocate(struct smb2_create *create, const struct smb2_open *open)
     enum err err;
 
     if (!create->has_allocation || create->allocation == 0 || create->allocation > INT64_MAX ||
-        open->is_directory || create->action == ACTION_OPENED)
+        open->is_directory || create->action == SMB2_ACTION_OPENED)
         return;
     err = vfs_allocate(context, open->inode, 0, create->allocation, true, VFS_IO_OPEN_HANDLE);
     if (err != ERR_OK)

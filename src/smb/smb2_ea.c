@@ -257,7 +257,8 @@ uint32_t smb2__ea_query(struct smb2_request *request, struct reader wanted, bool
 
     if (wanted.left > 0)
         return query_named(request, wanted, start, room);
-    if (restart)
+    /* Who does not take them one by one gets them all. */
+    if (restart || !single)
         open->ea_next = 0;
     writer_init_growing(&names.text, EAS_MAX * 256);
     err = vfs_xattr_list(&request->context, smb2_open_file(open), none, collect_one, &names);
