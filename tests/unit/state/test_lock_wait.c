@@ -97,6 +97,35 @@ static void handed_over_in_order(void **unused)
     scene_close(&scene);
 }
 
+/* Who only wants to be told has his turn in order, sets nothing, and keeps nobody behind him waiting. */
+static void only_told(void **unused)
+{
+    struct lock_request request = {.offset = 0, .length = 10, .exclusive = true, .only_tell = true};
+    struct scene scene;
+
+    (void)unused;
+    scene_open(&scene, LOCK_POSIX);
+    scene.waits[1] = (struct wait){.waiter = {.done = note}};
+    assert_int_equal(lock_wait(scene.holders[1], &request, &scene.waits[1].waiter, NULL), ERR_OK);
+    assert_int_equal(lock_holder_count(scene.holders[1]), 0); /* nothing was in the way */
+    assert_int_equal(set(scene.holders[0], 0, 10, true), ERR_OK);
+    assert_int_equal(set(scene.holders[1], 100, 10, true), ERR_OK);
+    assert_int_equal(lock_wait(scene.holders[1], &request, &scene.waits[1].waiter, NULL), ERR_WAIT);
+    assert_int_equal(wait_for(scene.holders[2], 0, 10, true, &scene.waits[2]), ERR_WAIT);
+    assert_int_equal(lock_unset(scene.holders[0], 0, 10), ERR_OK);
+    world_turns(&scene.world);
+    assert_int_equal(scene.waits[1].order, 1);
+    assert_int_equal(scene.waits[1].result, ERR_OK);
+    assert_int_equal(lock_holder_count(scene.holders[1]), 1);
+    assert_int_equal(scene.waits[2].order, 2);
+    assert_int_equal(lock_holder_count(scene.holders[2]), 1);
+    /* Waiting again, it is behind; a deadlock is seen as for the others. */
+    assert_int_equal(lock_wait(scene.holders[1], &request, &scene.waits[1].waiter, NULL), ERR_WAIT);
+    assert_int_equal(wait_for(scene.holders[2], 100, 1, true, &scene.waits[2]), ERR_DEADLOCK);
+    assert_true(lock_wait_cancel(&scene.waits[1].waiter));
+    scene_close(&scene);
+}
+
 static void readers_do_not_starve_a_writer(void **unused)
 {
     struct scene scene;
@@ -694,6 +723,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handed_over_in_order),
+        cmocka_unit_test(only_told),
         cmocka_unit_test(readers_do_not_starve_a_writer),
         cmocka_unit_test(downgrade_and_partial_unlock_hand_over),
         cmocka_unit_test(exact_ranges_wait_too),
