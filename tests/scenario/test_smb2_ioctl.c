@@ -416,7 +416,7 @@ static void attributes(void **state)
     static const uint8_t none[2] = {0, 0}, lznt1[2] = {2, 0}, integrity[8] = {1, 0}, weaker[8] = {0, 0};
     uint8_t id[64];
     struct reader got;
-    uint16_t value;
+    uint16_t value = 0;
 
     (void)state;
     assert_int_equal(fsctl(file.file, FSCTL_GET_COMPRESSION, NULL, 2, &got), STATUS_SUCCESS);
@@ -444,7 +444,7 @@ static void server(void **state)
     struct smb2c_opened file = open_for("f", 0);
     uint8_t nothing[SMB2C_FILE_ID];
     struct reader got;
-    uint32_t next, index;
+    uint32_t next = 0, index = 0;
 
     (void)state;
     memset(nothing, 0xff, sizeof nothing);

@@ -78,15 +78,15 @@ static const char *records(void)
 {
     static char text[4096];
     struct reader body = smb2client_body(client), all, record;
-    uint16_t size, offset;
-    uint32_t length, next, action, bytes;
+    uint16_t size = 0, offset = 0;
+    uint32_t length = 0, next = 0, action = 0, bytes = 0;
     size_t used = 0;
 
     text[0] = '\0';
     assert_true(reader_le16(&body, &size) && reader_le16(&body, &offset) && reader_le32(&body, &length));
     assert_true(smb2client_part(client, offset, length, &all));
     do {
-        const uint8_t *name;
+        const uint8_t *name = NULL;
         char utf8[512];
 
         record = all;
