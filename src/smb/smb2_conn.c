@@ -29,7 +29,7 @@ static void take_frames(struct smb2_conn *conn);
 
 static bool must_pause(const struct smb2_conn *conn)
 {
-    return conn->message_count - conn->async_count >= SMB2_MESSAGES_MAX ||
+    return conn->working || conn->message_count - conn->async_count >= SMB2_MESSAGES_MAX ||
            conn->message_bytes >= SMB2_BYTES_MAX || net_conn_is_congested(conn->net);
 }
 

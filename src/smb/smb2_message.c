@@ -14,6 +14,7 @@
  */
 #include "smb/smb2_priv.h"
 #include "smb/smb2_share.h"
+#include "smb/smb2_worker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,19 +97,6 @@ static void write_error_data(struct smb2_request *request)
         return;
     writer->data[request->reply_at + AT_ERROR_COUNT] = context;
     writer_patch_le32(writer, request->reply_at + AT_ERROR_BYTES, (uint32_t)(writer->length - at));
-}
-
-void smb2__request_error_data(struct smb2_request *request, const void *data, size_t length)
-{
-    struct buf *buf = buf_new(length);
-
-    buf_unref(&request->error_data.buf);
-    request->error_data = (struct bufpart){.buf = buf, .length = 0};
-    if (buf == NULL)
-        return;
-    memcpy(buf->data, data, length);
-    request->error_data.data = buf->data;
-    request->error_data.length = length;
 }
 
 static bool has_body(uint32_t status)
@@ -304,8 +292,14 @@ bool smb2__request_pending(struct smb2_request *request)
 static bool verify(struct smb2_request *request)
 {
     struct smb2_part part = {.data = request->data, .length = request->length};
-    struct smb2_engine *engine = smb2_engine_take(key_of(request));
-    bool good = engine != NULL && smb2_verify(engine, &part, 1);
+    const struct smb2_message *message = request->message;
+    struct smb2_engine *engine;
+    bool good;
+
+    if (message->checked_key != NULL && message->checked_key == key_of(request))
+        return message->checked_good;
+    engine = smb2_engine_take(key_of(request));
+    good = engine != NULL && smb2_verify(engine, &part, 1);
 
     smb2_engine_give(&engine);
     return good;
@@ -541,6 +535,8 @@ static void message_free(struct smb2_message *message)
     smb2__session_unref(&message->encrypted_by);
     writer_free(&message->replies);
     buf_unref(&message->large);
+    buf_unref(&message->sealed);
+    smb2_engine_give(&message->engine);
     list_remove(&message->link);
     if (conn != NULL) {
         conn->message_count--;
@@ -647,6 +643,21 @@ static bool run_requests(struct smb2_message *message)
     return true;
 }
 
+/* The replies are complete: may a worker seal them? */
+static bool seal_by_worker(struct smb2_message *message)
+{
+    struct smb2_request *request = &message->request;
+
+    if (!message->any_reply || message->replies.failed)
+        return false;
+    if (message->encrypted_by != NULL)
+        return smb2__worker_encrypt(message);
+    if (request->reply_at != 0 || !must_sign(request))
+        return false;
+    set_flag(&message->replies, 0, SMB2_FLAG_SIGNED);
+    return smb2__worker_sign(message, key_of(request));
+}
+
 /* True: the message is still there, waiting. */
 static void go_on(struct smb2_message *message, bool *broken_r)
 {
@@ -654,9 +665,18 @@ static void go_on(struct smb2_message *message, bool *broken_r)
     if (!*broken_r && message->request.waiting)
         return;
     if (!*broken_r) {
+        if (seal_by_worker(message))
+            return;
         seal_last(message, false);
         send_replies(message, &message->replies);
     }
+    message_free(message);
+}
+
+void smb2__message_sent(struct smb2_message *message, bool good)
+{
+    if (!good && message->conn != NULL)
+        smb2__conn_close(message->conn, false);
     message_free(message);
 }
 
@@ -713,39 +733,6 @@ void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *head
 
 /* ---- the start ---- */
 
-static bool decrypt(struct smb2_message *message)
-{
-    struct smb2_transform transform;
-    struct smb2_channel *channel;
-    struct smb2_session *session;
-    struct smb2_engine *engine;
-    uint8_t *plain = message->buf->data + SMB2_TRANSFORM_SIZE;
-    enum err err;
-
-    if (message->conn->cipher == SMB2_CIPHER_NONE ||
-        smb2_transform_read(message->data, message->length, &transform) != ERR_OK)
-        return false;
-    channel = smb2__channel_find(message->conn, transform.session_id);
-    if (channel == NULL || channel->session->decrypt == NULL)
-        return false;
-    session = channel->session;
-    engine = smb2_engine_take(session->decrypt);
-    if (engine == NULL)
-        return false;
-    err = smb2_decrypt(engine, message->data, plain, message->length - SMB2_TRANSFORM_SIZE, plain);
-    smb2_engine_give(&engine);
-    if (err != ERR_OK)
-        return false;
-    message->encrypted = true;
-    message->encrypted_by = session;
-    session->references++;
-    message->data = plain;
-    message->next_at = 0;
-    message->conn->message_bytes -= SMB2_TRANSFORM_SIZE;
-    message->length -= SMB2_TRANSFORM_SIZE;
-    return message->length >= SMB2_HEADER_SIZE;
-}
-
 static struct smb2_message *message_new(struct smb2_conn *conn, struct buf *buf, size_t length)
 {
     struct smb2_message *message = calloc(1, sizeof *message);
@@ -770,6 +757,7 @@ bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t length)
 {
     struct reader reader = reader_of(buf->data, length);
     struct smb2_message *message;
+    enum smb2_opening opening;
     uint32_t id;
     bool broken = true;
 
@@ -783,10 +771,30 @@ bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t length)
         buf_unref(&buf);
         return false;
     }
-    if (id == (uint32_t)ID_TRANSFORM && !decrypt(message)) {
-        message_free(message);
-        return false;
+    if (id != (uint32_t)ID_TRANSFORM) {
+        opening = smb2__worker_check(message) ? SMB2_LATER : SMB2_OPENED;
+    } else {
+        opening = smb2__worker_decrypt(message);
     }
-    go_on(message, &broken);
-    return !broken;
+    if (opening == SMB2_BROKEN)
+        message_free(message);
+    else if (opening == SMB2_OPENED)
+        go_on(message, &broken);
+    return opening == SMB2_LATER || !broken;
+}
+
+void smb2__message_opened(struct smb2_message *message, bool good)
+{
+    struct smb2_conn *conn = message->conn;
+    bool broken = !good;
+
+    if (conn == NULL || conn->closing || !good)
+        message_free(message);
+    else
+        go_on(message, &broken);
+    if (conn == NULL)
+        return;
+    if (broken)
+        smb2__conn_close(conn, true);
+    smb2__conn_ready(conn);
 }

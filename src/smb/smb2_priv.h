@@ -178,6 +178,7 @@ struct smb2_conn {
     enum smb2_conn_state state;
     bool closing;
     bool paused;
+    bool working; /* a worker has a message that what follows must not overtake */
     /* frames */
     struct buf *input; /* read ahead: from input_at to input_end; NULL: nothing */
     size_t input_at, input_end;
@@ -490,6 +491,15 @@ struct smb2_message {
     struct buf *large; /* what `replies` writes to when it is not memory of its own */
     size_t last_reply_at;
     bool any_reply, running;
+    /* While a worker has it, and what the worker found (smb2_worker.c). */
+    struct loop_job job;
+    enum err job_err;
+    struct smb2_engine *engine;   /* of what came */
+    struct smb2_key *checked_key; /* the signature was checked with it; NULL: not yet */
+    bool checked_good;
+    struct smb2_engine *sealer; /* of what goes */
+    struct buf *sealed;
+    uint8_t nonce[SMB2_NONCE_SIZE];
     /* What related requests inherit. */
     bool has_session;
     uint64_t session_id;

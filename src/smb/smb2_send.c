@@ -4,6 +4,8 @@
  */
 #include "smb/smb2_priv.h"
 
+#include <string.h>
+
 bool smb2__header_read(struct reader *reader, struct smb2_header *header_r)
 {
     struct smb2_header header = {.tree_id = 0};
@@ -25,6 +27,19 @@ bool smb2__header_read(struct reader *reader, struct smb2_header *header_r)
         header.tree_id = (uint32_t)(mixed >> 32);
     *header_r = header;
     return true;
+}
+
+void smb2__request_error_data(struct smb2_request *request, const void *data, size_t length)
+{
+    struct buf *buf = buf_new(length);
+
+    buf_unref(&request->error_data.buf);
+    request->error_data = (struct bufpart){.buf = buf, .length = 0};
+    if (buf == NULL)
+        return;
+    memcpy(buf->data, data, length);
+    request->error_data.data = buf->data;
+    request->error_data.length = length;
 }
 
 static bool send_encrypted(struct smb2_conn *conn, struct smb2_session *session, const struct writer *writer)
