@@ -64,3 +64,15 @@ sum() { sha256sum <"$1" | cut -d' ' -f1; }
 random_file() {
 	openssl enc -aes-128-ctr -nosalt -pass "pass:$3" -pbkdf2 -iter 1 </dev/zero 2>/dev/null | head -c "$2" >"$1"
 }
+# mount_smb VERSION [OPTION] [FOLDER]: the same by SMB, as alice. The mount helper is not needed.
+mount_smb() {
+	local folder=${3:-/mnt/data}
+	local module
+	# The kernel does not find by itself what cifs asks for: /lib/modules may not be there.
+	for module in hmac cmac ctr ccm ghash-generic gcm sha512_generic nls_utf8 cifs; do
+		modprobe -d /run/tree $module
+	done
+	mkdir -p "$folder"
+	mount -i -t cifs -o "ip=$HOST_IP,username=alice,password=secret,vers=$1,mfsymlinks,noperm,hard,echo_interval=5${2:+,$2}" \
+		"//$HOST_IP/data" "$folder"
+}
