@@ -536,6 +536,35 @@ static void replies_not_read(void **state)
     smb2wire_close(&wire);
 }
 
+/* A burst that is read at once and can't be answered at once: nothing more comes to wake the server up. */
+static void a_burst(void **state)
+{
+    enum { READS = 60, SIZE = 131072 };
+    static uint8_t data[SIZE];
+    struct smb2wire *wire = smb2wire_client(world, 0);
+    struct smb2wire_file file = a_file(wire);
+    struct smb2wire_reply reply;
+    struct writer all;
+
+    (void)state;
+    assert_int_equal(smb2wire_write(wire, file, 0, data, sizeof data), 0);
+    wire->asks = 512;
+    assert_int_equal(echo(wire), 0);
+    writer_init_growing(&all, 1 << 20);
+    for (unsigned i = 0; i < READS; i++) {
+        smb2wire_begin_read(wire, file, 0, SIZE);
+        assert_true(smb2wire_seal(wire));
+        writer_bytes(&all, wire->sealed.data, wire->sealed.length);
+    }
+    assert_true(smb2wire_send_raw(wire, all.data, all.length));
+    for (unsigned i = 0; i < READS; i++) {
+        assert_true(smb2wire_receive(wire, &reply));
+        assert_int_equal(reply.status, 0);
+    }
+    writer_free(&all);
+    smb2wire_close(&wire);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -554,6 +583,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(ids_out_of_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pieces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(replies_not_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_burst, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
