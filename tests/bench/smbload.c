@@ -8,7 +8,7 @@
  *
  *   smbload -p 445 -s share -U user%password [OPTION...] TEST...
  *     -c CONNECTIONS (2)  -q operations in flight of each (16)  -d DIALECT in hex (0311)
- *     -e encrypt  -m sign with CMAC, not GMAC
+ *     -e encrypt  -m sign with CMAC, not GMAC  -u leave signatures out, where the server lets us
  *     -n files (2000)  -S MiB of the data file (256)  -t seconds of a timed test (5)  -b bytes of a listing's
  * reply
  *
@@ -82,7 +82,7 @@ static unsigned conn_count = 2, depth = 16;
 static uint64_t file_count = 2000, data_size = UINT64_C(256) << 20;
 static double most_seconds = 5;
 static uint32_t listing_bytes = 65536;
-static bool encrypts, cmac;
+static bool encrypts, cmac, plain;
 static int server_pid;
 
 static struct conn conns[CONNS_MAX];
@@ -563,9 +563,12 @@ static void run(void)
     qsort(samples, sample_count, sizeof *samples, compare);
     printf("%-10s %x%s %9llu ops %7.2f s %10.0f ops/s %8.1f MB/s  p50 %7.0f p99 %7.0f max %8.0f us  cpu/op "
            "%s us\n",
-           test->name, dialect, encrypts ? "e" : "s", (unsigned long long)done, seconds,
-           (double)done / seconds, (double)bytes_done / seconds / 1e6, sample_at(0.5), sample_at(0.99),
-           sample_at(1), cost);
+           test->name, dialect,
+           encrypts ? "e"
+           : plain  ? "u"
+                    : "s",
+           (unsigned long long)done, seconds, (double)done / seconds, (double)bytes_done / seconds / 1e6,
+           sample_at(0.5), sample_at(0.99), sample_at(1), cost);
     fflush(stdout);
 }
 
@@ -593,6 +596,7 @@ static void connect_one(struct conn *conn)
     wire->encrypts = encrypts;
     if (smb2wire_tree_connect(wire, share) != 0)
         die("no such share");
+    wire->unsigned_ = plain;      /* TREE_CONNECT is signed always */
     for (int i = 0; i < 8; i++) { /* credits */
         smb2wire_begin(wire, WIRE2_ECHO);
         writer_le32(&wire->request, 4);
@@ -648,7 +652,7 @@ static void options(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "h:p:s:U:c:q:d:emn:S:t:b:P:")) != -1) {
+    while ((option = getopt(argc, argv, "h:p:s:U:c:q:d:emun:S:t:b:P:")) != -1) {
         switch (option) {
         case 'h':
             host = optarg;
@@ -676,6 +680,9 @@ static void options(int argc, char **argv)
             break;
         case 'm':
             cmac = true;
+            break;
+        case 'u':
+            plain = true;
             break;
         case 'n':
             file_count = strtoull(optarg, NULL, 10);
