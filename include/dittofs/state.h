@@ -38,8 +38,8 @@ struct state_options {
     uint32_t max_courtesy;      /* clients kept out of courtesy: 4096 */
     uint32_t max_owners;        /* 400000; about 220 bytes and the key (at most 1 KiB) each */
     uint32_t max_opens;         /* 400000; about 200 bytes, and 370 for a file that is not held yet, each */
-    uint32_t max_locks;         /* granted ranges: 1000000; about 240 bytes each */
-    uint32_t max_waiters;       /* blocked lock requests: 100000; about 350 bytes each */
+    uint32_t max_locks;         /* granted ranges: 1000000; about 290 bytes each */
+    uint32_t max_waiters;       /* blocked lock requests: 100000; about 450 bytes each */
     uint32_t max_grants;        /* 200000; about 250 bytes each */
     uint32_t max_sessions;      /* 40000; about 200 bytes and 32 a slot */
     uint64_t max_reply_bytes;   /* promised to reply caches of sessions: 1 GiB */

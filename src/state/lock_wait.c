@@ -6,7 +6,7 @@
  * one in front, and a release looks at that one alone. Who is granted or leaves sends those behind it to be
  * looked at again.
  *
- *   lock_wait -> FRONT or BEHIND; BEHIND -the one before left-> PENDING
+ *   lock_wait -> FRONT or BEHIND; BEHIND -the one before left, and then its turn comes-> looked at
  *   FRONT, PENDING -looked at-> FRONT, BEHIND or DONE; any -holder ends-> DONE; DONE -called back-> gone
  *
  * Looking at waiters (pending ones, and those in front of what became free) is bounded per call and per turn;
@@ -58,6 +58,15 @@ static void make_pending(struct lock_waiter_private *wait)
     make_busy(file);
 }
 
+/* Frees a crowd that has nobody left. */
+static void disband(struct lock_crowd *crowd)
+{
+    if (crowd->leader != NULL || !list_is_empty(&crowd->followers))
+        return;
+    list_remove(&crowd->link);
+    free(crowd);
+}
+
 /* It is nowhere then, as if pending. */
 static void leave_place(struct lock_waiter_private *wait)
 {
@@ -65,6 +74,8 @@ static void leave_place(struct lock_waiter_private *wait)
         interval_remove(&wait->holder->file->front, &wait->front);
     list_remove(&wait->place_link);
     wait->place = WAIT_PENDING;
+    if (wait->behind != NULL)
+        disband(wait->behind);
     wait->behind = NULL;
 }
 
@@ -150,9 +161,9 @@ static void search_owner(struct search *search, const struct owner *owner)
             return;
         search->steps--;
         reach_obstacles(search, &view);
-        if (wait->place != WAIT_BEHIND || !search->with_queue)
+        if (wait->place != WAIT_BEHIND || !search->with_queue || wait->behind->leader == NULL)
             continue;
-        reach(search, wait->behind->holder->owner);
+        reach(search, wait->behind->leader->holder->owner);
         if (search->requeue) {
             leave_place(wait);
             make_pending(wait);
@@ -242,14 +253,29 @@ static struct lock_waiter_private *find_ahead(const struct view *view, uint64_t 
 static void stand_behind(struct lock_waiter_private *wait, struct lock_waiter_private *ahead)
 {
     wait->place = WAIT_BEHIND;
-    wait->behind = ahead;
-    list_push_back(&ahead->followers, &wait->place_link);
+    wait->behind = ahead->crowd;
+    list_push_back(&ahead->crowd->followers, &wait->place_link);
 }
 
 static void stand_in_front(struct lock_waiter_private *wait)
 {
     wait->place = WAIT_FRONT;
     interval_insert(&wait->holder->file->front, &wait->front);
+}
+
+/* Those behind it are to be looked at: however many they are, that is one step here. */
+static void leave_crowd(struct lock_waiter_private *wait)
+{
+    struct lock_crowd *crowd = wait->crowd;
+
+    wait->crowd = NULL;
+    crowd->leader = NULL;
+    if (list_is_empty(&crowd->followers)) {
+        disband(crowd);
+        return;
+    }
+    list_push_back(&wait->holder->file->left, &crowd->link);
+    make_busy(wait->holder->file);
 }
 
 /* Leaves the queue. */
@@ -263,12 +289,7 @@ static void leave(struct lock_waiter_private *wait)
         interval_remove(&file->exclusive_waiters, &wait->exclusive);
     list_remove(&wait->owner_link);
     file->state->counters.waiters--;
-    while (!list_is_empty(&wait->followers)) {
-        struct lock_waiter_private *follower =
-            list_first(&wait->followers, struct lock_waiter_private, place_link);
-        leave_place(follower);
-        make_pending(follower);
-    }
+    leave_crowd(wait);
 }
 
 /* Leaves the queue with RESULT; stays known to its holder until it is called back. */
@@ -308,6 +329,9 @@ static struct lock_waiter_private *next_wait(struct state_file *file)
 
     if (!list_is_empty(&file->pending))
         return list_first(&file->pending, struct lock_waiter_private, place_link);
+    if (!list_is_empty(&file->left))
+        return list_first(&list_first(&file->left, struct lock_crowd, link)->followers,
+                          struct lock_waiter_private, place_link);
     while (file->freed != FREED_NOTHING) {
         found = interval_find_after(&file->front, file->freed_first, file->freed_last, &file->freed_at);
         if (found != NULL) {
@@ -366,17 +390,25 @@ static enum err enqueue(const struct view *view, const struct lock_request *requ
     struct state_file *file = view->holder->file;
     struct state *state = file->state;
     struct lock_waiter_private *wait;
+    struct lock_crowd *crowd;
 
     if (state->counters.waiters >= state->options.max_waiters)
         return ERR_LIMIT;
     wait = calloc(1, sizeof *wait);
-    if (wait == NULL)
+    crowd = calloc(1, sizeof *crowd);
+    if (wait == NULL || crowd == NULL) {
+        free(wait);
+        free(crowd);
         return ERR_NOMEM;
+    }
+    crowd->leader = wait;
+    list_init(&crowd->followers);
+    list_init(&crowd->link);
+    wait->crowd = crowd;
     wait->waiter = waiter;
     wait->holder = view->holder;
     wait->state = state;
     wait->request = *request;
-    list_init(&wait->followers);
     list_init(&wait->place_link);
     wait->all.first = view->span.first;
     wait->all.last = view->span.last;

@@ -218,6 +218,7 @@ enum err state_file_get(struct state *state, uint32_t tree, uint64_t ino, struct
     list_init(&file->opens);
     list_init(&file->holders);
     list_init(&file->pending);
+    list_init(&file->left);
     list_init(&file->busy_link);
     list_init(&file->grants);
     list_init(&file->grant_waiters);

@@ -174,6 +174,7 @@ struct state_file {
     struct interval_tree exclusive_waiters;
     struct interval_tree front; /* waiters that only held ranges are in the way of */
     struct list pending;        /* waiters to be looked at */
+    struct list left;           /* crowds without a leader: to be looked at, too */
     struct list busy_link;      /* in state->busy_files while there are any, or ranges became free */
     enum file_freed freed;      /* waiters in front that overlap these are to be looked at: */
     uint64_t freed_first, freed_last;
@@ -277,9 +278,18 @@ struct lock_holder {
 
 enum wait_place {
     WAIT_FRONT,   /* in file->front: held ranges are in the way */
-    WAIT_BEHIND,  /* an earlier waiter, `behind`, is in the way */
+    WAIT_BEHIND,  /* an earlier waiter, the leader of `behind`, is in the way, or it has left: to be looked at
+                   */
     WAIT_PENDING, /* in file->pending: to be looked at */
     WAIT_DONE     /* in state->done_waits, with `result` */
+};
+
+/* A waiter and those behind it. When it leaves, they stay together, in file->left, until each was looked at.
+ */
+struct lock_crowd {
+    struct lock_waiter_private *leader; /* NULL: it has left */
+    struct list followers;
+    struct list link; /* in file->left */
 };
 
 struct lock_waiter_private {
@@ -290,11 +300,11 @@ struct lock_waiter_private {
     struct lock_request request;
     enum wait_place place;
     enum err result;
-    struct lock_waiter_private *behind;
-    struct list followers;   /* waiters behind this one */
-    struct list place_link;  /* in behind->followers, file->pending or state->done_waits */
-    struct list holder_link; /* in holder->waits */
-    struct list owner_link;  /* in owner->waits */
+    struct lock_crowd *behind;
+    struct lock_crowd *crowd; /* of which it is the leader */
+    struct list place_link;   /* in behind->followers, file->pending or state->done_waits */
+    struct list holder_link;  /* in holder->waits */
+    struct list owner_link;   /* in owner->waits */
 };
 
 /* ---- state.c ---- */
