@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_STRUCTURE_SIZE = 64, ID_TRANSFORM = 0x424d53fd, ID_SMB1 = 0x424d53ff };
+enum { HEADER_STRUCTURE_SIZE = 64 };
 enum {
     AT_STATUS = 8,
     AT_CREDITS = 14,
@@ -124,10 +124,10 @@ static bool must_sign(const struct smb2_request *request)
 }
 
 /* Signs the reply from REPLY_AT to the end of what is written. */
-static bool sign_reply(struct writer *writer, size_t reply_at, const struct smb2_request *request)
+static bool sign_reply(struct writer *writer, size_t reply_at, struct smb2_key *key)
 {
     struct smb2_part part = {.data = writer->data + reply_at, .length = writer->length - reply_at};
-    struct smb2_engine *engine = smb2_engine_take(key_of(request));
+    struct smb2_engine *engine = smb2_engine_take(key);
     uint8_t signature[SMB2_SIGNATURE_SIZE];
     enum err err;
 
@@ -201,7 +201,45 @@ static void hash_reply(struct smb2_request *request)
         update_preauth(request, request->channel->preauth);
 }
 
-/* Seals the last reply of the compound, with padding when another one will follow it (MS-SMB2 3.3.4.1.3). */
+/* Another reply will follow: how it is taken back is remembered. */
+static void note_sealed(struct smb2_request *request)
+{
+    struct smb2_message *message = request->message;
+    struct writer *writer = &message->replies;
+
+    writer_patch_le32(writer, request->reply_at + AT_NEXT, (uint32_t)(writer->length - request->reply_at));
+    smb2__channel_unref(&message->sealed_by);
+    message->sealed_at = request->reply_at;
+    if (must_sign(request) && request->channel != NULL) {
+        message->sealed_by = request->channel;
+        request->channel->references++;
+    }
+}
+
+/* The last one of a compound waits long: what is answered already goes before it, as a message of its own
+ * (MS-SMB2 3.3.4.2). */
+static void send_answered(struct smb2_request *request)
+{
+    struct smb2_message *message = request->message;
+    struct writer *writer = &message->replies, answered;
+    size_t length = request->reply_at;
+
+    if (length == 0 || message->next_at < message->length || message->large != NULL || writer->failed)
+        return;
+    writer_init(&answered, writer->data, length);
+    answered.length = length;
+    writer_patch_le32(&answered, message->sealed_at + AT_NEXT, 0);
+    if (message->sealed_by != NULL &&
+        !sign_reply(&answered, message->sealed_at, smb2__channel_key(message->sealed_by)))
+        answered.failed = true;
+    send_replies(message, &answered);
+    memmove(writer->data, writer->data + length, writer->length - length);
+    writer->length -= length;
+    request->reply_at = 0;
+}
+
+/* Seals the last reply, with padding in a compound, and the offset when another one will follow it (MS-SMB2
+ * 3.3.4.1.3). */
 static void seal_last(struct smb2_message *message, bool another)
 {
     struct smb2_request *request = &message->request;
@@ -209,15 +247,15 @@ static void seal_last(struct smb2_message *message, bool another)
 
     if (writer->failed || !message->any_reply)
         return;
-    if (another) {
+    if (another || message->count > 1) {
         while ((writer->length - request->reply_at) % 8 != 0 && !writer->failed)
             writer_u8(writer, 0);
-        writer_patch_le32(writer, request->reply_at + AT_NEXT,
-                          (uint32_t)(writer->length - request->reply_at));
     }
     if (writer->failed)
         return;
-    if (must_sign(request) && !sign_reply(writer, request->reply_at, request))
+    if (another)
+        note_sealed(request);
+    if (must_sign(request) && !sign_reply(writer, request->reply_at, key_of(request)))
         writer->failed = true;
     /* Who asked with a signature that can't be right gets none back: clients take one of zeros as such. */
     if ((request->header.flags & SMB2_FLAG_SIGNED) && !message->encrypted && !must_sign(request))
@@ -263,7 +301,6 @@ bool smb2__request_pending(struct smb2_request *request)
     struct smb2_message *message = request->message;
     struct smb2_conn *conn = message->conn;
     struct writer interim;
-    size_t at = request->reply_at;
 
     if (conn == NULL || request->async_id != 0)
         return true;
@@ -271,15 +308,16 @@ bool smb2__request_pending(struct smb2_request *request)
         return false;
     conn->async_count++;
     request->async_id = conn->next_async++;
+    send_answered(request);
     writer_init_growing(&interim, SMB2_HEADER_SIZE + 64);
-    writer_bytes(&interim, message->replies.data + at, SMB2_HEADER_SIZE);
+    writer_bytes(&interim, message->replies.data + request->reply_at, SMB2_HEADER_SIZE);
     write_error(&interim);
     if (!interim.failed) {
         writer_patch_le32(&interim, AT_STATUS, STATUS_PENDING);
         set_flag(&interim, 0, SMB2_FLAG_ASYNC);
         writer_patch_le32(&interim, AT_ASYNC, (uint32_t)request->async_id);
         writer_patch_le32(&interim, AT_ASYNC + 4, (uint32_t)(request->async_id >> 32));
-        if (must_sign(request) && !sign_reply(&interim, 0, request))
+        if (must_sign(request) && !sign_reply(&interim, 0, key_of(request)))
             interim.failed = true;
     }
     send_replies(message, &interim);
@@ -526,13 +564,14 @@ static uint32_t start_request(struct smb2_request *request)
 
 /* ---- one behind the other ---- */
 
-static void message_free(struct smb2_message *message)
+void smb2__message_free(struct smb2_message *message)
 {
     struct smb_server *server = message->server;
     struct smb2_conn *conn = message->conn;
 
     clear_request(&message->request);
     smb2__session_unref(&message->encrypted_by);
+    smb2__channel_unref(&message->sealed_by);
     writer_free(&message->replies);
     buf_unref(&message->large);
     buf_unref(&message->sealed);
@@ -658,8 +697,7 @@ static bool seal_by_worker(struct smb2_message *message)
     return smb2__worker_sign(message, key_of(request));
 }
 
-/* True: the message is still there, waiting. */
-static void go_on(struct smb2_message *message, bool *broken_r)
+void smb2__message_go_on(struct smb2_message *message, bool *broken_r)
 {
     *broken_r = message->conn != NULL && !run_requests(message);
     if (!*broken_r && message->request.waiting)
@@ -670,14 +708,14 @@ static void go_on(struct smb2_message *message, bool *broken_r)
         seal_last(message, false);
         send_replies(message, &message->replies);
     }
-    message_free(message);
+    smb2__message_free(message);
 }
 
 void smb2__message_sent(struct smb2_message *message, bool good)
 {
     if (!good && message->conn != NULL)
         smb2__conn_close(message->conn, false);
-    message_free(message);
+    smb2__message_free(message);
 }
 
 void smb2__request_done(struct smb2_request *request, uint32_t status)
@@ -690,7 +728,7 @@ void smb2__request_done(struct smb2_request *request, uint32_t status)
     request->waiting = false;
     request->cancel = NULL;
     if (conn == NULL) {
-        message_free(message);
+        smb2__message_free(message);
         return;
     }
     if (request->async_id != 0)
@@ -698,7 +736,7 @@ void smb2__request_done(struct smb2_request *request, uint32_t status)
     finish_reply(request, status);
     if (request->header.command == SMB2_CREATE)
         message->related_status = status;
-    go_on(message, &broken);
+    smb2__message_go_on(message, &broken);
     if (broken)
         smb2__conn_close(conn, true);
 }
@@ -729,72 +767,4 @@ void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *head
             return;
         }
     }
-}
-
-/* ---- the start ---- */
-
-static struct smb2_message *message_new(struct smb2_conn *conn, struct buf *buf, size_t length)
-{
-    struct smb2_message *message = calloc(1, sizeof *message);
-
-    if (message == NULL)
-        return NULL;
-    message->server = conn->server;
-    message->conn = conn;
-    message->buf = buf;
-    message->data = buf->data;
-    message->length = length;
-    message->request.message = message;
-    writer_init_growing(&message->replies, SMB2_REPLY_MAX);
-    list_push_back(&conn->messages, &message->link);
-    conn->message_count++;
-    conn->message_bytes += length;
-    conn->server->message_count++;
-    return message;
-}
-
-bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t length)
-{
-    struct reader reader = reader_of(buf->data, length);
-    struct smb2_message *message;
-    enum smb2_opening opening;
-    uint32_t id;
-    bool broken = true;
-
-    if (!reader_le32(&reader, &id) || (id == (uint32_t)ID_SMB1)) {
-        broken = length < 4 || !smb2__negotiate_smb1(conn, buf->data, length);
-        buf_unref(&buf);
-        return !broken;
-    }
-    message = message_new(conn, buf, length);
-    if (message == NULL) {
-        buf_unref(&buf);
-        return false;
-    }
-    if (id != (uint32_t)ID_TRANSFORM) {
-        opening = smb2__worker_check(message) ? SMB2_LATER : SMB2_OPENED;
-    } else {
-        opening = smb2__worker_decrypt(message);
-    }
-    if (opening == SMB2_BROKEN)
-        message_free(message);
-    else if (opening == SMB2_OPENED)
-        go_on(message, &broken);
-    return opening == SMB2_LATER || !broken;
-}
-
-void smb2__message_opened(struct smb2_message *message, bool good)
-{
-    struct smb2_conn *conn = message->conn;
-    bool broken = !good;
-
-    if (conn == NULL || conn->closing || !good)
-        message_free(message);
-    else
-        go_on(message, &broken);
-    if (conn == NULL)
-        return;
-    if (broken)
-        smb2__conn_close(conn, true);
-    smb2__conn_ready(conn);
 }

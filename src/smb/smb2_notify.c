@@ -437,6 +437,9 @@ uint32_t smb2__change_notify(struct smb2_request *request)
     request->final_status = room;
     if (has_news(watch) && list_is_empty(&watch->requests))
         return take_news(request, watch);
+    /* Others of its compound would wait for ever. */
+    if (request->message->next_at < request->message->length)
+        return STATUS_INTERNAL_ERROR;
     if (!smb2__request_pending(request))
         return STATUS_INSUFFICIENT_RESOURCES;
     request->cancel = cancel;

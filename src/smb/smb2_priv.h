@@ -488,8 +488,9 @@ struct smb2_message {
     bool encrypted;
     struct smb2_session *encrypted_by; /* a reference */
     struct writer replies;
-    struct buf *large; /* what `replies` writes to when it is not memory of its own */
-    size_t last_reply_at;
+    struct buf *large;              /* what `replies` writes to when it is not memory of its own */
+    size_t sealed_at;               /* of the reply before the last one */
+    struct smb2_channel *sealed_by; /* a reference: what that is signed with, or NULL */
     bool any_reply, running;
     /* While a worker has it, and what the worker found (smb2_worker.c). */
     struct loop_job job;
@@ -534,6 +535,10 @@ extern const struct smb2_command_row smb2__commands[SMB2_COMMANDS];
 bool smb2__header_read(struct reader *reader, struct smb2_header *header_r) MUST_CHECK;
 /* Takes BUF over. False: the connection must end. */
 bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t length) MUST_CHECK;
+/* Runs the requests of a message until one waits, or all have ended: it is freed then, and answered unless it
+ * is broken. */
+void smb2__message_go_on(struct smb2_message *message, bool *broken_r);
+void smb2__message_free(struct smb2_message *message);
 /* Ends a request that waited. */
 void smb2__request_done(struct smb2_request *request, uint32_t status);
 /* Sends STATUS_PENDING for a request that may wait long; CANCEL will find it. False: too many do already,
