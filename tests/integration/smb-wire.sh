@@ -143,10 +143,10 @@ def waiting():
     expect('unlock after the waiter went', lock(s, tree, f, 0, 10, 4), 0)
     expect('and lock anew', lock(s, tree, f, 0, 10, 0x12), 0)
 
-def not_built():
+def no_file():
     c, s = connect()
     tree = s.connectTree('data')
-    expect('CHANGE_NOTIFY', raw(s, tree, s3.SMB2_CHANGE_NOTIFY, struct.pack('<H', 32) + bytes(30)), 0xc00000bb)
+    expect('CHANGE_NOTIFY', raw(s, tree, s3.SMB2_CHANGE_NOTIFY, struct.pack('<H', 32) + bytes(30)), 0xc0000128)
 
 def header(command, message, flags=0, following=0, tree=0, session=0):
     return struct.pack('<4sHHIHHIIQIIQ16s', b'\xfeSMB', 64, 1, 0, command, 1, flags, following, message,
@@ -219,7 +219,7 @@ def broken():
 
 globals()[sys.argv[1]]()
 PYTHON
-for part in signing ids share_modes locks waiting not_built compounds broken; do
+for part in signing ids share_modes locks waiting no_file compounds broken; do
 	check "$part" timeout 60 /usr/bin/python3 wire.py $part && sed -n 's/^ok/        ok/p' check.out
 done
 check "and it still serves" timeout 60 /usr/bin/python3 wire.py signing
