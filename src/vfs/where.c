@@ -35,9 +35,12 @@ void vfs__where_close(struct vfs *vfs)
     vfs->where = NULL;
 }
 
-static struct slot *slot_of(const struct vfs *vfs, uint64_t ino)
+/* Directories have slots of their own: many files must not push them out, as finding them is a search. */
+static struct slot *slot_of(const struct vfs *vfs, const struct inode_attr *attr)
 {
-    return &vfs->where->slots[hash_u64(ino) & (SLOTS - 1)];
+    size_t base = attr->type == INODE_DIRECTORY ? SLOTS / 2 : 0;
+
+    return &vfs->where->slots[base + (hash_u64(attr->ino) & (SLOTS / 2 - 1))];
 }
 
 void vfs__where_note(struct vfs *vfs, const struct inode *dir, struct store_name name,
@@ -47,7 +50,7 @@ void vfs__where_note(struct vfs *vfs, const struct inode *dir, struct store_name
 
     if (vfs->where == NULL || name.length > STORE_NAME_MAX)
         return;
-    slot = slot_of(vfs, inode_attr(inode)->ino);
+    slot = slot_of(vfs, inode_attr(inode));
     slot->ino = inode_attr(inode)->ino;
     slot->dir = inode_attr(dir)->ino;
     slot->length = (uint8_t)name.length;
@@ -55,7 +58,8 @@ void vfs__where_note(struct vfs *vfs, const struct inode *dir, struct store_name
 }
 
 /* What the table says, if it is still so. */
-static bool remembered(struct vfs *vfs, uint64_t ino, struct inode **dir_r, uint8_t *name_r, size_t *length_r)
+static bool remembered(struct vfs *vfs, const struct inode_attr *attr, struct inode **dir_r, uint8_t *name_r,
+                       size_t *length_r)
 {
     const struct slot *slot;
     struct store_name name;
@@ -63,11 +67,11 @@ static bool remembered(struct vfs *vfs, uint64_t ino, struct inode **dir_r, uint
 
     if (vfs->where == NULL)
         return false;
-    slot = slot_of(vfs, ino);
+    slot = slot_of(vfs, attr);
     name = (struct store_name){.bytes = slot->name, .length = slot->length};
-    if (slot->ino != ino || inode_get(vfs->store, slot->dir, 0, dir_r) != ERR_OK)
+    if (slot->ino != attr->ino || inode_get(vfs->store, slot->dir, 0, dir_r) != ERR_OK)
         return false;
-    if (dir_lookup(*dir_r, name, STORE_EXACT, &there, NULL, NULL) != ERR_OK || there != ino) {
+    if (dir_lookup(*dir_r, name, STORE_EXACT, &there, NULL, NULL) != ERR_OK || there != attr->ino) {
         inode_unref(dir_r);
         return false;
     }
@@ -105,7 +109,7 @@ enum err vfs_where(struct vfs *vfs, struct inode *inode, struct inode **dir_r, u
     bool end;
     enum err err;
 
-    if (remembered(vfs, attr->ino, dir_r, name_r, length_r))
+    if (remembered(vfs, attr, dir_r, name_r, length_r))
         return ERR_OK;
     if (attr->type != INODE_DIRECTORY || attr->parent == 0 || attr->parent == attr->ino)
         return ERR_NOENT;
