@@ -112,6 +112,8 @@ struct smb2client {
     uint16_t session_flags;
     uint8_t session_preauth[SMB2_PREAUTH_SIZE];
     struct smb2_key *sign_key, *encrypt_key, *decrypt_key;
+    uint8_t sign_bytes[SMB2_KEY_SIZE]; /* what sign_key was made of */
+    bool binds;                        /* SESSION_SETUP is for the session of another connection */
     uint32_t tree_id, tree_access;
     /* ---- requests and replies ---- */
     uint64_t next_message;
@@ -169,6 +171,9 @@ bool smb2client_next_break(struct smb2client *client, struct smb2c_break *break_
 uint32_t smb2client_negotiate(struct smb2client *client);
 /* NTLMv2. With a session (session_id, keys): it is authenticated again. */
 uint32_t smb2client_logon(struct smb2client *client, const char *user, const char *password);
+/* Makes the connection, after NEGOTIATE, another channel of SESSION's; it takes over its tree. */
+uint32_t smb2client_bind(struct smb2client *client, const struct smb2client *session, const char *user,
+                         const char *password);
 uint32_t smb2client_logoff(struct smb2client *client);
 uint32_t smb2client_tree_connect(struct smb2client *client, const char *share);
 uint32_t smb2client_tree_disconnect(struct smb2client *client);

@@ -22,6 +22,8 @@ enum {
 
 static bool is_logon(const struct smb2client *client, uint16_t command)
 {
+    if (client->binds)
+        return command == SMB2C_SESSION_SETUP;
     return client->sign_key == NULL && (command == SMB2C_NEGOTIATE || command == SMB2C_SESSION_SETUP);
 }
 
@@ -156,6 +158,8 @@ uint32_t smb2client_negotiate(struct smb2client *client)
 
 /* ---- logon ---- */
 
+enum { FLAG_BINDING = 1 };
+
 static uint32_t session_setup(struct smb2client *client, const struct writer *token)
 {
     struct writer body;
@@ -163,7 +167,7 @@ static uint32_t session_setup(struct smb2client *client, const struct writer *to
 
     writer_init_growing(&body, BODY_MAX);
     writer_le16(&body, 25);
-    writer_u8(&body, 0);
+    writer_u8(&body, client->binds ? FLAG_BINDING : 0);
     writer_u8(&body, 1);
     writer_le32(&body, client->capabilities & 1);
     writer_le32(&body, 0);
@@ -181,13 +185,15 @@ static bool make_keys(struct smb2client *client, const struct ntlmclient *ntlm)
 {
     struct smb2_keys keys;
 
-    if (client->sign_key != NULL)
+    if (client->sign_key != NULL && !client->binds)
         return true;
+    smb2_key_free(&client->sign_key);
     if (smb2_keys_derive(client->dialect, client->cipher, ntlm->session_key, NTLM__KEY,
                          client->session_preauth, &keys) != ERR_OK ||
         smb2_key_new_signing(client->signing, keys.signing, &client->sign_key) != ERR_OK)
         return false;
-    if (client->cipher == SMB2_CIPHER_NONE)
+    memcpy(client->sign_bytes, keys.signing, sizeof client->sign_bytes);
+    if (client->cipher == SMB2_CIPHER_NONE || client->binds)
         return true;
     /* What the server decrypts with is what we encrypt with. */
     return smb2_key_new_cipher(client->cipher, true, keys.decrypt, &client->encrypt_key) == ERR_OK &&
@@ -247,6 +253,23 @@ uint32_t smb2client_logon(struct smb2client *client, const char *user, const cha
     status = converse(client, &ntlm, &token);
     writer_free(&token);
     ntlmclient_close(&ntlm);
+    return status;
+}
+
+uint32_t smb2client_bind(struct smb2client *client, const struct smb2client *session, const char *user,
+                         const char *password)
+{
+    uint32_t status;
+
+    smb2_key_free(&client->sign_key);
+    if (smb2_key_new_signing(session->signing, session->sign_bytes, &client->sign_key) != ERR_OK)
+        return SMB2C_BROKEN;
+    client->session_id = session->session_id;
+    client->tree_id = session->tree_id;
+    memcpy(client->session_preauth, client->preauth, sizeof client->preauth);
+    client->binds = true;
+    status = smb2client_logon(client, user, password);
+    client->binds = false;
     return status;
 }
 

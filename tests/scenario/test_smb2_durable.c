@@ -266,6 +266,59 @@ static void previous(void **state)
     smb2client_close(&client);
 }
 
+/* A connection that has negotiated DIALECT, nothing more. */
+static struct smb2client *connection(uint16_t dialect)
+{
+    struct smb2client *client = smbworld_connect(world);
+
+    client->guid[0] = 1;
+    client->dialects[0] = dialect;
+    assert_int_equal(smb2client_negotiate(client), STATUS_SUCCESS);
+    return client;
+}
+
+static uint32_t bind_to(struct smb2client *first, uint16_t dialect, const char *user, const char *password)
+{
+    struct smb2client *second = connection(dialect);
+    uint32_t status = smb2client_bind(second, first, user, password);
+
+    smb2client_close(&second);
+    return status;
+}
+
+/* A session over two connections lives until the second has ended, too (MS-SMB2 3.3.5.5). */
+static void channels(void **state)
+{
+    struct smb2c_opened opened, again;
+    struct smb2client *first = open_durable(&opened), *second = connection(0x0311);
+    struct reader got;
+
+    (void)state;
+    assert_int_equal(bind_to(first, 0x0302, "alice", "Passw0rd"), STATUS_INVALID_PARAMETER);
+    assert_int_equal(bind_to(first, 0x0210, "alice", "Passw0rd"), STATUS_REQUEST_NOT_ACCEPTED);
+    assert_int_equal(bind_to(first, 0x0311, "\303\234nal", "Passw0rd"), STATUS_ACCESS_DENIED);
+    assert_int_equal(bind_to(first, 0x0311, "alice", "wrong"), STATUS_LOGON_FAILURE);
+    first->sign_bytes[0] ^= 1; /* who does not have the session's key */
+    assert_int_equal(bind_to(first, 0x0311, "alice", "Passw0rd"), STATUS_ACCESS_DENIED);
+    first->sign_bytes[0] ^= 1;
+    assert_int_equal(smb2client_echo(first), STATUS_SUCCESS);
+    assert_int_equal(smb2client_bind(second, first, "alice", "Passw0rd"), STATUS_SUCCESS);
+    assert_memory_not_equal(second->sign_bytes, first->sign_bytes, sizeof first->sign_bytes);
+    assert_int_equal(smb2client_read(second, opened.file, 0, 100, &got), STATUS_SUCCESS);
+    assert_int_equal(got.left, 5);
+    smb2client_close(&first);
+    for (unsigned turns = 0; turns < 100; turns++) {
+        assert_int_equal(smb2client_echo(second), STATUS_SUCCESS);
+        nfsworld_turn(world->nfs, 1);
+    }
+    assert_int_equal(world->server->parked_count, 0);
+    assert_int_equal(smb2client_read(second, opened.file, 0, 100, &got), STATUS_SUCCESS);
+    cut(&second, 1);
+    first = machine(1, "alice");
+    assert_int_equal(reconnect(first, &opened, &again), STATUS_SUCCESS);
+    smb2client_close(&first);
+}
+
 /* What somebody does in the end, when a cache has to be given up first. */
 static enum outcome insist(struct actor *actor, enum outcome (*what)(struct actor *actor))
 {
@@ -407,6 +460,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(time_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(logoff, set_up, tear_down),
         cmocka_unit_test_setup_teardown(previous, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(channels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(wanted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(share_mode_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(range_stays, set_up, tear_down),
