@@ -26,17 +26,19 @@ static const char *const hold_names[HOLDS] = {"lease RWH", "lease RW",        "l
                                               "lease R",   "read delegation", "write delegation"};
 static const unsigned granted[HOLDS] = {R | W | H, R | W, R | H, R, R, R | W};
 
-/* What others do, and what it leaves: of leases these kinds; a delegation stays when it has no others. */
+/* What others do, what it leaves of a lease, and which kinds of a lease its holder must have answered for
+ * before it is done: written data, cached handles. A delegation stays when it has no others, or goes as a
+ * whole, and that is waited for. */
 enum operation { NOTHING, READING, OPENING_TO_WRITE, WRITING, LOCKING, NAMING };
 static const struct {
-    unsigned lease, delegation;
+    unsigned lease, waits_for, delegation;
 } leaves[] = {
-    [NOTHING] = {R | W | H, R | W},
-    [READING] = {R | H, R},
-    [OPENING_TO_WRITE] = {R | H, 0},
-    [WRITING] = {0, 0},
-    [LOCKING] = {0, R},
-    [NAMING] = {R | W, 0},
+    [NOTHING] = {R | W | H, 0, R | W},
+    [READING] = {R | H, W, R},
+    [OPENING_TO_WRITE] = {R | H, W, 0},
+    [WRITING] = {0, W, 0},
+    [LOCKING] = {0, W, R},
+    [NAMING] = {R | W, H, 0},
 };
 
 enum ask {
@@ -344,7 +346,7 @@ static enum outcome ask_once(struct actor *asker, enum ask ask, const char *name
 /* Again and again, as clients do that are told to come later; the holder hears in between. NFSv3 has one word
  * for later and locked. */
 static void ask_until_done(struct actor *asker, enum ask ask, const char *name, const char *other_name,
-                           bool breaks)
+                           bool waits)
 {
     unsigned tries = 0;
     enum outcome outcome;
@@ -361,25 +363,28 @@ static void ask_until_done(struct actor *asker, enum ask ask, const char *name, 
     }
     if (outcome != OUT_OK)
         fail_msg("%s: %s", cell_text, outcome_name(outcome));
-    /* Who waits for nobody is not made to wait; NFS is, while the holder has what is in the way. */
-    if (tries > 0 && !breaks)
+    if (tries > 0 && !waits)
         fail_msg("%s: was told to come later", cell_text);
-    /* A lease that has only R is down as soon as its holder was told. */
-    if (tries == 0 && breaks && asker->protocol != ACTOR_SMB && holder.hold != LEASE_R)
+    /* SMB waits within its request. */
+    if (tries == 0 && waits && asker->protocol != ACTOR_SMB)
         fail_msg("%s: did not wait", cell_text);
 }
 
-static unsigned expected_left(enum hold hold, enum ask ask, enum asker kind)
+/* What is left at the end, and whether somebody has to be waited for. */
+static unsigned expected_left(enum hold hold, enum ask ask, enum asker kind, bool *waits_r)
 {
     unsigned left = granted[hold];
 
+    *waits_r = false;
     for (int i = 0; i < 2; i++) {
         enum operation operation = done_by[ask][kind][i];
+        bool delegation = hold >= DELEGATION_READ;
+        unsigned keeps = delegation ? leaves[operation].delegation : leaves[operation].lease;
 
-        if (hold < DELEGATION_READ)
-            left &= leaves[operation].lease;
-        else if (left & ~leaves[operation].delegation)
-            left = 0;
+        if ((left & ~keeps) == 0)
+            continue;
+        *waits_r |= delegation || (left & leaves[operation].waits_for) != 0;
+        left = delegation ? 0 : left & keeps;
     }
     return left;
 }
@@ -387,7 +392,8 @@ static unsigned expected_left(enum hold hold, enum ask ask, enum asker kind)
 static void run_cell(enum hold hold, int minor, struct actor *asker, enum ask ask)
 {
     enum asker kind = asker->protocol == ACTOR_V3 ? BY_NFS3 : asker->protocol == ACTOR_SMB ? BY_SMB : BY_NFS4;
-    unsigned expected = expected_left(hold, ask, kind);
+    bool waits;
+    unsigned expected = expected_left(hold, ask, kind, &waits);
     char name[32], other_name[40];
 
     snprintf(cell_text, sizeof cell_text, "%s of %s; %s by %s", hold_names[hold],
@@ -402,9 +408,12 @@ static void run_cell(enum hold hold, int minor, struct actor *asker, enum ask as
         take_lease(name);
     else
         take_delegation(name);
-    ask_until_done(asker, ask, name, other_name, expected != granted[hold]);
-    nfsworld_turn(world->nfs, 10);
-    serve();
+    ask_until_done(asker, ask, name, other_name, waits);
+    /* It goes down step by step. */
+    for (int step = 0; step < 4; step++) {
+        nfsworld_turn(world->nfs, 10);
+        serve();
+    }
     if (holder.left != expected)
         fail_msg("%s: leaves %x, not %x", cell_text, holder.left, expected);
     actor_release(asker);
