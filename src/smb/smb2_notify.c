@@ -260,6 +260,19 @@ void smb2__notify_deleted(struct smb_server *server, struct inode *inode)
     list_for_each(link, &server->watches) end_if_removed(container_of(link, struct smb2_watch, link), inode);
 }
 
+/* A file that gets another name counts as changed, too: Windows tells so. */
+static void note_rename(struct smb2_watch *watch, const struct vfs_event *event, uint32_t filter)
+{
+    bool moved = event->dir != event->other_dir;
+
+    if (watch->filter & filter) {
+        note(watch, moved ? REMOVED : RENAMED_FROM, event->dir, event->name);
+        note(watch, moved ? ADDED : RENAMED_TO, event->other_dir, event->other_name);
+    }
+    if (filter == FILTER_FILE_NAME && (watch->filter & (FILTER_ATTRIBUTES | FILTER_CREATION)))
+        note(watch, MODIFIED, event->other_dir, event->other_name);
+}
+
 static void on_names(struct smb_server *server, const struct vfs_event *event)
 {
     uint32_t filter = is_directory(event->inode) ? FILTER_DIR_NAME : FILTER_FILE_NAME;
@@ -271,16 +284,10 @@ static void on_names(struct smb_server *server, const struct vfs_event *event)
 
         if (event->kind == VFS_EVENT_REMOVED)
             end_if_removed(watch, event->inode);
-        if (!(watch->filter & filter))
-            continue;
-        if (event->kind != VFS_EVENT_RENAMED) {
+        if (event->kind == VFS_EVENT_RENAMED)
+            note_rename(watch, event, filter);
+        else if (watch->filter & filter)
             note(watch, event->kind == VFS_EVENT_CREATED ? ADDED : REMOVED, event->dir, event->name);
-        } else {
-            bool moved = event->dir != event->other_dir;
-
-            note(watch, moved ? REMOVED : RENAMED_FROM, event->dir, event->name);
-            note(watch, moved ? ADDED : RENAMED_TO, event->other_dir, event->other_name);
-        }
     }
 }
 

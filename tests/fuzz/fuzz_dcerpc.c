@@ -13,7 +13,9 @@ static struct identity *identity;
 static const struct dcerpc_share shares[] = {
     {.name = "data", .comment = "all of it"},
     {.name = "hidden", .comment = "", .hidden = true},
-    {.name = "\xc3\x9cbung", .comment = ""},
+    {.name = "\xc3\x9c"
+             "bung",
+     .comment = ""},
 };
 
 static const void *next_share(void *data, const void *at, struct dcerpc_share *share_r)
