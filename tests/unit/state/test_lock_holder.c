@@ -188,6 +188,10 @@ static void collisions(void **unused)
         }
     for (int f = 0; f < FILES; f++)
         for (int o = 0; o < OWNERS; o++) {
+            struct lock_holder *again = NULL;
+
+            assert_int_equal(lock_holder_get(files[f], owners[o], NULL, LOCK_POSIX, &again), ERR_OK);
+            assert_ptr_equal(again, holders[f][o]);
             assert_ptr_equal(lock_holder_find(files[f], owners[o]), holders[f][o]);
             assert_int_equal(lock_holder_get(files[f], owners[o], NULL, LOCK_EXACT, &holders[f][o]),
                              ERR_INVAL);

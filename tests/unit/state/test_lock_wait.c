@@ -126,6 +126,56 @@ static void only_told(void **unused)
     scene_close(&scene);
 }
 
+/* By LOCK_EXACT an owner's exclusive requests stand in each other's way; a shared one passes them. */
+static void own_waits_that_stack(void **unused)
+{
+    struct scene scene;
+
+    (void)unused;
+    scene_open(&scene, LOCK_EXACT);
+    assert_int_equal(set(scene.holders[0], 0, 10, true), ERR_OK);
+    assert_int_equal(wait_for(scene.holders[1], 0, 10, true, &scene.waits[1]), ERR_WAIT);
+    assert_int_equal(wait_for(scene.holders[1], 0, 10, true, &scene.waits[2]), ERR_WAIT);
+    assert_int_equal(wait_for(scene.holders[1], 0, 10, false, &scene.waits[3]), ERR_WAIT);
+    assert_int_equal(lock_unset(scene.holders[0], 0, 10), ERR_OK);
+    world_turns(&scene.world);
+    assert_int_equal(scene.waits[1].result, ERR_OK);
+    assert_true(scene.waits[1].order > 0 && scene.waits[3].order > 0);
+    assert_int_equal(scene.waits[2].order, 0);
+    assert_int_equal(lock_unset(scene.holders[1], 0, 10), ERR_OK);
+    assert_int_equal(lock_unset(scene.holders[1], 0, 10), ERR_OK);
+    world_turns(&scene.world);
+    assert_int_equal(scene.waits[2].order, 3);
+    assert_int_equal(lock_holder_count(scene.holders[1]), 1);
+    scene_close(&scene);
+}
+
+/* A search for a deadlock passes through those who wait for themselves by LOCK_EXACT: they end it nowhere. */
+static void searched_through_own_waits(void **unused)
+{
+    struct scene scene;
+    struct lock_holder *exact;
+
+    (void)unused;
+    scene_open(&scene, LOCK_POSIX);
+    exact = make_holder(&scene.world, 1, scene.client, "X", LOCK_EXACT);
+    assert_int_equal(set(exact, 0, 10, true), ERR_OK);
+    assert_int_equal(set(scene.holders[0], 10, 10, true), ERR_OK);
+    assert_int_equal(set(scene.holders[1], 100, 10, true), ERR_OK);
+    assert_int_equal(wait_for(exact, 0, 10, true, &scene.waits[2]), ERR_WAIT);
+    assert_int_equal(wait_for(exact, 0, 20, false, &scene.waits[3]), ERR_WAIT);
+    assert_int_equal(wait_for(scene.holders[1], 0, 10, true, &scene.waits[1]), ERR_WAIT);
+    /* But what they wait for of others is seen behind them. */
+    assert_int_equal(wait_for(scene.holders[0], 100, 1, true, &scene.waits[0]), ERR_DEADLOCK);
+    lock_holder_free(exact);
+    world_turns(&scene.world);
+    assert_int_equal(scene.waits[2].result, ERR_CANCELLED);
+    assert_int_equal(scene.waits[3].result, ERR_CANCELLED);
+    assert_true(scene.waits[1].order > 0);
+    assert_int_equal(scene.waits[1].result, ERR_OK);
+    scene_close(&scene);
+}
+
 static void readers_do_not_starve_a_writer(void **unused)
 {
     struct scene scene;
@@ -724,6 +774,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handed_over_in_order),
         cmocka_unit_test(only_told),
+        cmocka_unit_test(own_waits_that_stack),
+        cmocka_unit_test(searched_through_own_waits),
         cmocka_unit_test(readers_do_not_starve_a_writer),
         cmocka_unit_test(downgrade_and_partial_unlock_hand_over),
         cmocka_unit_test(exact_ranges_wait_too),
