@@ -260,7 +260,7 @@ void smb2__notify_deleted(struct smb_server *server, struct inode *inode)
     list_for_each(link, &server->watches) end_if_removed(container_of(link, struct smb2_watch, link), inode);
 }
 
-/* A file that gets another name counts as changed, too: Windows tells so. */
+/* Who does not ask for names is told of a renamed file as of a changed one, as Windows does. */
 static void note_rename(struct smb2_watch *watch, const struct vfs_event *event, uint32_t filter)
 {
     bool moved = event->dir != event->other_dir;
@@ -268,9 +268,9 @@ static void note_rename(struct smb2_watch *watch, const struct vfs_event *event,
     if (watch->filter & filter) {
         note(watch, moved ? REMOVED : RENAMED_FROM, event->dir, event->name);
         note(watch, moved ? ADDED : RENAMED_TO, event->other_dir, event->other_name);
-    }
-    if (filter == FILTER_FILE_NAME && (watch->filter & (FILTER_ATTRIBUTES | FILTER_CREATION)))
+    } else if (filter == FILTER_FILE_NAME && (watch->filter & (FILTER_ATTRIBUTES | FILTER_CREATION))) {
         note(watch, MODIFIED, event->other_dir, event->other_name);
+    }
 }
 
 static void on_names(struct smb_server *server, const struct vfs_event *event)
