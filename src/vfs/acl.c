@@ -415,8 +415,13 @@ enum err vfs_acl_set(struct vfs_context *context, struct inode *inode, const str
 {
     struct inode_attr *attr;
     uint32_t mode;
+    const struct vfs_claim claim = {.inode = inode, .operation = GRANT_OP_SETATTR};
     enum err err = vfs__gate_acl_write(context, inode);
 
+    if (err == ERR_OK)
+        err = vfs__acl_check(acl);
+    if (err == ERR_OK)
+        err = vfs__conflict_claims(context, &claim, 1);
     if (err == ERR_OK)
         err = vfs__acl_write(inode, acl);
     if (err != ERR_OK)

@@ -15,11 +15,14 @@ enum err vfs_reparse_get(const struct inode *inode, const uint8_t **data_r, size
 
 enum err vfs_reparse_set(struct vfs_context *context, struct inode *inode, const void *data, size_t length)
 {
+    const struct vfs_claim claim = {.inode = inode, .operation = GRANT_OP_SETATTR};
     struct inode_attr *attr;
     enum err err = vfs__gate_stream_write(context, inode);
 
     if (err == ERR_OK && length > REPARSE_MAX)
         err = ERR_INVAL;
+    if (err == ERR_OK)
+        err = vfs__conflict_claims(context, &claim, 1);
     if (err == ERR_OK)
         err = inode_set_blob(inode, VFS_BLOB_REPARSE, data, length);
     if (err != ERR_OK)
@@ -50,6 +53,8 @@ static void let_go(struct inode *dir, struct inode *inode, struct timestamp now)
 enum err vfs_replace(struct vfs_context *context, struct inode *dir, struct store_name name,
                      struct inode *inode, const struct vfs_create *create, struct inode **inode_r)
 {
+    const struct vfs_claim claims[] = {{.inode = inode, .operation = GRANT_OP_NAMES},
+                                       {.inode = dir, .operation = GRANT_OP_DIRECTORY}};
     const struct inode_attr *old = inode_attr(inode);
     struct timestamp now = clock_wall();
     struct inode_attr template = *old;
@@ -67,6 +72,8 @@ enum err vfs_replace(struct vfs_context *context, struct inode *dir, struct stor
     else if (old->type != INODE_DIRECTORY && old->nlink != 1)
         err = ERR_MLINK;
     inode_unref(&there);
+    if (err == ERR_OK)
+        err = vfs__conflict_claims(context, claims, 2);
     if (err != ERR_OK)
         return err;
     template.type = create->type;

@@ -38,6 +38,14 @@ static enum err find(struct inode *file, struct store_name name, struct inode **
     return err == ERR_OK ? get(file, ino, stream_r) : err;
 }
 
+/* Who keeps the file's attributes in its cache must know. */
+static enum err conflicts(const struct vfs_context *context, struct inode *file)
+{
+    const struct vfs_claim claim = {.inode = file, .operation = GRANT_OP_SETATTR};
+
+    return vfs__conflict_claims(context, &claim, 1);
+}
+
 static void changed(struct vfs_context *context, struct inode *file)
 {
     inode_change(file)->ctime = clock_wall();
@@ -84,6 +92,9 @@ enum err vfs_stream_create(struct vfs_context *context, struct inode *file, stru
     err = stream_lookup(file, name, STORE_EXACT, &ino, NULL, NULL);
     if (err != ERR_NOENT)
         return err == ERR_OK ? ERR_EXIST : err;
+    err = conflicts(context, file);
+    if (err != ERR_OK)
+        return err;
     err = inode_new(context->vfs->store, &template, NULL, 0, &stream);
     if (err != ERR_OK)
         return err;
@@ -107,7 +118,9 @@ enum err vfs_stream_remove(struct vfs_context *context, struct inode *file, stru
         err = find(file, name, &stream);
     if (err != ERR_OK)
         return err;
-    err = stream_remove(file, name, inode_attr(stream)->ino);
+    err = conflicts(context, file);
+    if (err == ERR_OK)
+        err = stream_remove(file, name, inode_attr(stream)->ino);
     if (err == ERR_OK)
         inode_change(stream)->nlink = 0;
     inode_unref(&stream);
@@ -134,6 +147,8 @@ enum err vfs_stream_rename(struct vfs_context *context, struct inode *file, stru
     if (err == ERR_OK && !replace)
         err = ERR_EXIST;
     if (err == ERR_OK || err == ERR_NOENT)
+        err = conflicts(context, file);
+    if (err == ERR_OK)
         err = stream_rename(file, from, to);
     if (err != ERR_OK)
         goto out;

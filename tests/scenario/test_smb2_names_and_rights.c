@@ -106,7 +106,7 @@ static const char *text_of(const uint8_t *bytes, size_t length)
 static const char *name_of(const struct smb2c_opened *opened, uint8_t class)
 {
     struct reader data;
-    uint32_t length;
+    uint32_t length = 0;
 
     assert_int_equal(query(opened, FILE_INFO, class, 0, MOST, &data), STATUS_SUCCESS);
     assert_true(reader_le32(&data, &length));
@@ -119,8 +119,8 @@ static const char *streams_of(const struct smb2c_opened *opened)
 {
     static char all[600];
     struct reader data;
-    uint32_t next, length;
-    uint64_t size, allocation;
+    uint32_t next = 0, length = 0;
+    uint64_t size = 0, allocation;
 
     all[0] = '\0';
     assert_int_equal(query(opened, FILE_INFO, 22, 0, MOST, &data), STATUS_SUCCESS);
@@ -234,9 +234,9 @@ static const char *eas_of(const struct smb2c_opened *opened)
     while (data.left > 0) {
         struct reader entry = data;
         size_t at = strlen(all);
-        uint32_t next;
-        uint16_t value_length;
-        uint8_t flags, length;
+        uint32_t next = 0;
+        uint16_t value_length = 0;
+        uint8_t flags, length = 0;
 
         assert_true(reader_le32(&entry, &next) && reader_u8(&entry, &flags) && reader_u8(&entry, &length) &&
                     reader_le16(&entry, &value_length) && entry.left >= length + 1u + value_length);
@@ -261,7 +261,7 @@ static void extended_attributes(void **state)
                                   .contexts = contexts};
     struct smb2c_opened opened;
     struct reader data;
-    uint32_t size;
+    uint32_t size = 0;
 
     (void)state;
     writer_init(&writer, bytes, sizeof bytes);
@@ -314,8 +314,8 @@ static void symbolic_links(void **state)
     uint8_t bytes[400];
     struct writer writer;
     struct reader data;
-    uint32_t tag, attributes, length, id;
-    uint16_t unparsed;
+    uint32_t tag = 0, attributes, length, id = 0;
+    uint16_t unparsed = 0;
 
     (void)state;
     shut(&opened);
@@ -403,7 +403,7 @@ static void hard_links(void **state)
 {
     struct smb2c_opened opened = make("f"), other;
     struct reader data;
-    uint32_t count;
+    uint32_t count = 0;
 
     (void)state;
     assert_int_equal(give_name(&opened, 11, "g", 0), STATUS_SUCCESS);
@@ -623,7 +623,7 @@ static void inheritance(void **state)
 static uint64_t written_of(const struct smb2c_opened *opened)
 {
     struct reader data;
-    uint64_t time;
+    uint64_t time = 0;
 
     assert_int_equal(query(opened, FILE_INFO, 4, 0, MOST, &data), STATUS_SUCCESS);
     assert_true(reader_skip(&data, 16) && reader_le64(&data, &time));
@@ -699,7 +699,7 @@ static void large_directory(void **state)
     struct nfs3_new_attr attr = {.set = NFS3_SET_MODE, .mode = 0644};
     struct nfs3_result result;
     struct reader data;
-    uint32_t length;
+    uint32_t length = 0;
 
     (void)state;
     for (unsigned i = 0; i < FILES; i++) {
