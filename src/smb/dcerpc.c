@@ -80,7 +80,7 @@ const struct dcerpc_interface *dcerpc_find(const char *name)
 {
     static const struct dcerpc_interface *const all[] = {&dcerpc_srvsvc, &dcerpc_wkssvc, &dcerpc_lsarpc};
 
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (strcasecmp(all[i]->name, name) == 0)
             return all[i];
     }

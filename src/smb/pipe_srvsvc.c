@@ -5,6 +5,7 @@
 #include "smb/pipe_priv.h"
 #include "dittofs/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -44,7 +45,7 @@ static void put_share(struct ndr_out *out, uint32_t level, uint32_t type)
 static void put_share_rest(struct ndr_out *out, uint32_t level, uint32_t type, const char *name,
                            const char *comment)
 {
-    char path[SHARE_NAME_MAX + 4] = "";
+    char path[SHARE_NAME_MAX + 4];
 
     ndr_put_string(out, name);
     if (level == 0)
@@ -53,10 +54,8 @@ static void put_share_rest(struct ndr_out *out, uint32_t level, uint32_t type, c
     if (level != 2 && level != 502)
         return;
     /* There is no folder of the host behind a share; clients want to see something like one. */
-    if (type == SHARE_DISK && strlen(name) < SHARE_NAME_MAX) {
-        memcpy(path, "C:\\", 3);
-        memcpy(path + 3, name, strlen(name) + 1);
-    }
+    (void)snprintf(path, sizeof path, "%s%.*s", type == SHARE_DISK ? "C:\\" : "",
+                   type == SHARE_DISK ? SHARE_NAME_MAX : 0, name);
     ndr_put_string(out, path);
 }
 

@@ -123,11 +123,10 @@ static uint32_t judge_target(struct smb2_request *request, struct target *target
         ; /* another case of the same name, or another link */
     else if (!target->replace)
         status = STATUS_OBJECT_NAME_COLLISION;
-    else if (attr.type == INODE_DIRECTORY || (attr.dos_attributes & SMB2_ATTRIBUTE_READONLY))
-        status = STATUS_ACCESS_DENIED;
-    else if (smb2__file_is_going(server, inode, inode))
+    else if (attr.type != INODE_DIRECTORY && smb2__file_is_going(server, inode, inode))
         status = STATUS_DELETE_PENDING;
-    else if (!target->posix && is_open(server, request->tree->export_id, inode, &attr))
+    else if (attr.type == INODE_DIRECTORY || (attr.dos_attributes & SMB2_ATTRIBUTE_READONLY) ||
+             (!target->posix && is_open(server, request->tree->export_id, inode, &attr)))
         status = STATUS_ACCESS_DENIED;
     vfs_unref(&inode);
     if (status != STATUS_SUCCESS || target->same)
