@@ -123,7 +123,7 @@ void grant_tell(struct state *state);
 enum grant_status grant_status(const struct grant *grant);
 unsigned grant_kinds(const struct grant *grant);
 unsigned grant_break_to(const struct grant *grant);
-/* Grows by one with every change of kinds (SMB 2 lease epoch). */
+/* Grows by one with every upgrade and every break, however many steps it takes (SMB 2 lease epoch). */
 uint16_t grant_epoch(const struct grant *grant);
 struct client *grant_client(const struct grant *grant);
 struct state_file *grant_file(const struct grant *grant);

@@ -292,10 +292,9 @@ static uint32_t judge_making(const struct smb2_create *create)
     if (create->place.stream_length == 0 && create->place.is_index &&
         !(create->options & SMB2_OPTION_DIRECTORY))
         return STATUS_INVALID_PARAMETER;
-    if (create->options & SMB2_OPTION_DIRECTORY)
-        return create->place.is_data || (create->attributes & SMB2_ATTRIBUTE_TEMPORARY)
-                   ? STATUS_INVALID_PARAMETER
-                   : STATUS_SUCCESS;
+    if ((create->options & SMB2_OPTION_DIRECTORY) &&
+        (create->place.is_data || (create->attributes & SMB2_ATTRIBUTE_TEMPORARY)))
+        return STATUS_INVALID_PARAMETER;
     return smb2__lease_check(create, NULL);
 }
 

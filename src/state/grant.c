@@ -263,11 +263,12 @@ void grant_wait_cancel(struct grant_waiter *waiter)
     state_file_unref(&waiter->file);
 }
 
-/* A break on the way down to WANTED. */
+/* Another step on the way down to WANTED: to the holder the same break (MS-SMB2 3.3.4.7: the same epoch). */
 static void begin_further(struct grant *grant, unsigned to, unsigned wanted)
 {
     begin_break(grant, to);
     grant->wanted = wanted;
+    grant->epoch--;
 }
 
 /* The break that the holder was told of is over; it has KINDS left. */
@@ -282,7 +283,7 @@ static void end_break(struct grant *grant, unsigned kinds)
     if ((kinds & ~grant->wanted & GRANT_HANDLE) != 0)
         begin_further(grant, kinds & ~(unsigned)GRANT_HANDLE, grant->wanted);
     else if ((kinds & ~grant->wanted) != 0)
-        begin_break(grant, kinds & grant->wanted);
+        begin_further(grant, kinds & grant->wanted, grant->wanted);
     look_at_waiters(grant->file);
 }
 
