@@ -308,7 +308,10 @@ void smb2__lease_tell(struct smb2_create *create, const struct smb2_open *open)
     const struct smb2_lease *lease = open->lease;
     struct smb2_lease_wish *wish = &create->lease;
 
-    if (lease == NULL || lease->grant == NULL)
+    if (lease == NULL)
+        return;
+    wish->granted_version = lease->version;
+    if (lease->grant == NULL)
         return;
     wish->granted = state_of(grant_kinds(lease->grant));
     wish->is_breaking = grant_status(lease->grant) == GRANT_BREAKING;

@@ -155,6 +155,7 @@ static void comes_back(void **state)
         assert_int_equal(world->server->parked_count, 0);
         assert_memory_equal(again.file, opened.file, 8);
         assert_true(smb2client_lease_granted(client, key, &lease, &epoch));
+        assert_true(smb2client_context(client, "RqLs", &got) && got.left == SMB2C_LEASE_V2_SIZE);
         assert_int_equal(lease, RWH);
         assert_int_equal(key[0], KEY);
         opened = again;
