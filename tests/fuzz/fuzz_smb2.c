@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -71,13 +72,23 @@ static void open_files(struct client *client)
     must(status == 0);
 }
 
+/* Its end leaves nothing behind: ports that wait would run out after some ten thousand inputs. */
+static struct smb2wire *connect_once(void)
+{
+    struct linger linger = {.l_onoff = 1};
+    struct smb2wire *wire = smb2wire_to(world);
+
+    must(setsockopt(wire->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0);
+    wire->pump = smb2wire_hasty_pump;
+    return wire;
+}
+
 static void log_on(unsigned kind)
 {
     struct client *client = &clients[kind];
 
     smb2wire_close(&client->wire);
-    client->wire = smb2wire_to(world);
-    client->wire->pump = smb2wire_hasty_pump;
+    client->wire = connect_once();
     client->wire->dialect = kind == 0 ? 0x0210 : 0x0311;
     client->wire->asks = 64;
     client->wire->guid[0] = (uint8_t)kind;
@@ -213,11 +224,10 @@ static bool is_well(struct client *client)
 
 static void fresh(const uint8_t *data, size_t size)
 {
-    struct smb2wire *wire = smb2wire_to(world);
+    struct smb2wire *wire = connect_once();
     struct smb2wire_outcome outcome;
     bool stays;
 
-    wire->pump = smb2wire_hasty_pump;
     if (data[0] & 0x80)
         stays = send_whole(wire, data + 1, size - 1);
     else
