@@ -281,9 +281,7 @@ static uint32_t mode_rights(const struct vfs_context *context, const struct inod
     if (bits & PERMIT_READ)
         rights |= ACL_READ_DATA | (directory ? 0 : ACL_EXECUTE);
     if (bits & PERMIT_WRITE)
-        rights |=
-            ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_WRITE_EA | ACL_WRITE_ATTRIBUTES |
-            (directory ? 0 : ACL_DELETE_CHILD); /* which means nothing there, and is asked for with all */
+        rights |= ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_WRITE_EA | ACL_WRITE_ATTRIBUTES;
     if (bits & PERMIT_EXECUTE)
         rights |= ACL_EXECUTE;
     /* Of a file the right means nothing, and is part of what full access is. */
