@@ -6,7 +6,7 @@
  * written runs at once. A READ takes one message, or the first part of it (STATUS_BUFFER_OVERFLOW); one that
  * finds nothing waits until something is written, the pipe is closed, or CANCEL.
  */
-#include "smb/dcerpc.h"
+#include "smb/pipe/dcerpc.h"
 #include "smb/smb2_ioctl.h"
 #include "smb/smb2_share.h"
 

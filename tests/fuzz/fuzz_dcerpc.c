@@ -6,7 +6,7 @@
  */
 #include "auth_fixture.h"
 #include "simclock.h"
-#include "smb/dcerpc.h"
+#include "smb/pipe/dcerpc.h"
 
 static struct identity *identity;
 

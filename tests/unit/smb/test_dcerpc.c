@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "auth_fixture.h"
-#include "smb/dcerpc.h"
-#include "smb/pipe_priv.h"
+#include "smb/pipe/dcerpc.h"
+#include "smb/pipe/pipe_priv.h"
 
 #include <stdio.h>
 

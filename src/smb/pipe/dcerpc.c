@@ -10,7 +10,7 @@
  * Only little-endian clients are served; all there are send it. A security trailer in BIND is answered with
  * BIND_NAK (authentication type not recognized), later ones break the pipe.
  */
-#include "smb/dcerpc.h"
+#include "smb/pipe/dcerpc.h"
 #include "dittofs/hash.h"
 #include "dittofs/random.h"
 

@@ -18,7 +18,7 @@
 
 #include "dittofs/err.h"
 #include "dittofs/identity.h"
-#include "smb/ndr.h"
+#include "smb/pipe/ndr.h"
 
 enum {
     DCERPC_FRAGMENT = 4280, /* what we offer, both ways */

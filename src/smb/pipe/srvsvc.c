@@ -1,8 +1,8 @@
 /*
- * pipe_srvsvc.c - the server service (MS-SRVS): shares, the server itself, its time; and a plain refusal of
+ * srvsvc.c - the server service (MS-SRVS): shares, the server itself, its time; and a plain refusal of
  * what only an administrator may see or change (sessions, open files, shares).
  */
-#include "smb/pipe_priv.h"
+#include "smb/pipe/pipe_priv.h"
 #include "dittofs/clock.h"
 
 #include <stdio.h>

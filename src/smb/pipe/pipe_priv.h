@@ -4,7 +4,7 @@
 #ifndef DITTOFS_SMB_PIPE_H
 #define DITTOFS_SMB_PIPE_H
 
-#include "smb/dcerpc.h"
+#include "smb/pipe/dcerpc.h"
 
 /* MS-ERREF 2.2 */
 enum {

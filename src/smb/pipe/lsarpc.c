@@ -1,12 +1,12 @@
 /*
- * pipe_lsarpc.c - the local security authority (MS-LSAD, MS-LSAT): names to SIDs and back, and what the
+ * lsarpc.c - the local security authority (MS-LSAD, MS-LSAT): names to SIDs and back, and what the
  * server is called. Nothing can be changed here.
  *
  * The forms of LookupNames and LookupSids differ in what an element has; they share one answer, a list of
  * accounts and the domains that these are in. LookupNames4 and LookupSids3 are for secure channels over TCP
  * only (MS-LSAT 3.1.4.5, 3.1.4.9): a fault, access denied.
  */
-#include "smb/pipe_priv.h"
+#include "smb/pipe/pipe_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  *
  * Counts are compared with what is left before they are used; nothing is allocated for what is read.
  */
-#include "smb/ndr.h"
+#include "smb/pipe/ndr.h"
 #include "dittofs/utf16.h"
 
 #include <string.h>

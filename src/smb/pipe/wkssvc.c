@@ -1,7 +1,7 @@
 /*
- * pipe_wkssvc.c - the workstation service (MS-WKST): what the server calls itself.
+ * wkssvc.c - the workstation service (MS-WKST): what the server calls itself.
  */
-#include "smb/pipe_priv.h"
+#include "smb/pipe/pipe_priv.h"
 
 enum { LEVEL_NAME = 100, LEVEL_ROOT = 101, LEVEL_USERS = 102 };
 
