@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "lockactor.h"
+#include "lockask.h"
 #include "nfs4client.h"
 
 #include <stdio.h>
@@ -40,23 +40,6 @@ static const struct {
     [LOCKING] = {0, W, R},
     [NAMING] = {R | W, H, 0},
 };
-
-enum ask {
-    ASK_LOCK_SHARED,
-    ASK_LOCK_EXCLUSIVE,
-    ASK_OPEN_READ,
-    ASK_OPEN_WRITE,
-    ASK_READ,
-    ASK_WRITE,
-    ASK_TRUNCATE,
-    ASK_REMOVE,
-    ASK_RENAME,
-    ASKS
-};
-static const char *const ask_names[ASKS] = {"lock shared",   "lock exclusive", "open to read",
-                                            "open to write", "read",           "write",
-                                            "truncate",      "remove",         "rename"};
-enum asker { BY_NFS3, BY_NFS4, BY_SMB, ASKERS };
 
 /* By what each is done: SMB does everything by way of an open, NFSv4 locks by way of one. */
 static const enum operation done_by[ASKS][ASKERS][2] = {
@@ -288,61 +271,6 @@ static void let_go(void)
 
 /* ---- asking ---- */
 
-static enum outcome find_for(struct actor *asker, const char *name, unsigned access)
-{
-    if (asker->protocol == ACTOR_SMB)
-        return asker->has_open ? OUT_OK : actor_open(asker, name, access, 0);
-    if (asker->protocol == ACTOR_V3)
-        return actor_open(asker, name, 0, 0);
-    expect4(asker->wire, NFS4_OK, wire4_putfh(asker->wire, &asker->top4), wire4_lookup(asker->wire, name),
-            wire4_getfh(asker->wire));
-    asker->file4 = asker->wire->last.handle;
-    return OUT_OK;
-}
-
-static enum outcome lock_for(struct actor *asker, const char *name, bool exclusive)
-{
-    unsigned access = asker->protocol == ACTOR_V3 ? 0 : OPEN_READ | (exclusive ? OPEN_WRITE : 0u);
-    enum outcome outcome = asker->has_open ? OUT_OK : actor_open(asker, name, access, 0);
-
-    return outcome == OUT_OK ? actor_lock(asker, 5, 10, exclusive) : outcome;
-}
-
-static enum outcome io_for(struct actor *asker, const char *name, unsigned access,
-                           enum outcome (*io)(struct actor *actor))
-{
-    enum outcome outcome = find_for(asker, name, access);
-
-    return outcome == OUT_OK ? io(asker) : outcome;
-}
-
-static enum outcome ask_once(struct actor *asker, enum ask ask, const char *name, const char *other_name)
-{
-    switch (ask) {
-    case ASK_LOCK_SHARED:
-        return lock_for(asker, name, false);
-    case ASK_LOCK_EXCLUSIVE:
-        return lock_for(asker, name, true);
-    case ASK_OPEN_READ:
-        return actor_open(asker, name, OPEN_READ, 0);
-    case ASK_OPEN_WRITE:
-        return actor_open(asker, name, OPEN_WRITE, 0);
-    case ASK_READ:
-        return io_for(asker, name, OPEN_READ, actor_read);
-    case ASK_WRITE:
-        return io_for(asker, name, OPEN_WRITE, actor_write);
-    case ASK_TRUNCATE:
-        return io_for(asker, name, OPEN_WRITE, actor_truncate);
-    case ASK_REMOVE:
-        return actor_remove(asker, name);
-    case ASK_RENAME:
-        return actor_rename(asker, name, other_name);
-    case ASKS:
-        break;
-    }
-    return OUT_OK;
-}
-
 /* Again and again, as clients do that are told to come later; the holder hears in between. NFSv3 has one word
  * for later and locked. */
 static void ask_until_done(struct actor *asker, enum ask ask, const char *name, const char *other_name,
@@ -352,7 +280,7 @@ static void ask_until_done(struct actor *asker, enum ask ask, const char *name, 
     enum outcome outcome;
 
     for (;; tries++) {
-        outcome = ask_once(asker, ask, name, other_name);
+        outcome = actor_ask(asker, ask, name, other_name);
         if (outcome != OUT_LATER && (outcome != OUT_LOCKED || asker->protocol != ACTOR_V3))
             break;
         if (tries == TRIES)
@@ -391,14 +319,14 @@ static unsigned expected_left(enum hold hold, enum ask ask, enum asker kind, boo
 
 static void run_cell(enum hold hold, int minor, struct actor *asker, enum ask ask)
 {
-    enum asker kind = asker->protocol == ACTOR_V3 ? BY_NFS3 : asker->protocol == ACTOR_SMB ? BY_SMB : BY_NFS4;
+    enum asker kind = asker_of(asker->protocol);
     bool waits;
     unsigned expected = expected_left(hold, ask, kind, &waits);
     char name[32], other_name[40];
 
     snprintf(cell_text, sizeof cell_text, "%s of %s; %s by %s", hold_names[hold],
-             minor < 0 ? "SMB" : actor_protocol_name((enum actor_protocol)(ACTOR_V40 + minor)),
-             ask_names[ask], actor_protocol_name(asker->protocol));
+             minor < 0 ? "SMB" : actor_protocol_name((enum actor_protocol)(ACTOR_V40 + minor)), ask_name(ask),
+             actor_protocol_name(asker->protocol));
     new_file(name);
     snprintf(other_name, sizeof other_name, "new %s", name);
     holder.hold = hold;

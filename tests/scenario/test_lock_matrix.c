@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "lockactor.h"
+#include "lockask.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,24 +37,6 @@ static const char *const hold_names[HOLDS] = {"a shared range of NFS",
                                               "an open that denies writing",
                                               "an open that denies deleting",
                                               "an open of what is being deleted"};
-
-enum ask {
-    ASK_LOCK_SHARED,    /* by way of an open for reading, where one is needed */
-    ASK_LOCK_EXCLUSIVE, /* by way of one for both */
-    ASK_OPEN_READ,
-    ASK_OPEN_WRITE,
-    ASK_READ,
-    ASK_WRITE,
-    ASK_TRUNCATE,
-    ASK_REMOVE,
-    ASK_RENAME,
-    ASKS
-};
-static const char *const ask_names[ASKS] = {"lock shared",   "lock exclusive", "open to read",
-                                            "open to write", "read",           "write",
-                                            "truncate",      "remove",         "rename"};
-
-enum asker { BY_NFS3, BY_NFS4, BY_SMB, ASKERS };
 
 #define ALL(outcome)                                                                                         \
     {                                                                                                        \
@@ -205,63 +187,6 @@ static void take_hold(struct actor *holder, enum hold hold, const char *name)
         assert_int_equal(actor_mark_deleted(holder), OUT_OK);
 }
 
-/* NFS reads and writes by handle: nothing is opened for it. */
-static enum outcome find_for(struct actor *asker, const char *name, unsigned access)
-{
-    if (asker->protocol == ACTOR_SMB)
-        return actor_open(asker, name, access, 0);
-    if (asker->protocol == ACTOR_V3)
-        return actor_open(asker, name, 0, 0);
-    asker->file4 = asker->top4;
-    expect4(asker->wire, NFS4_OK, wire4_putfh(asker->wire, &asker->top4), wire4_lookup(asker->wire, name),
-            wire4_getfh(asker->wire));
-    asker->file4 = asker->wire->last.handle;
-    return OUT_OK;
-}
-
-static enum outcome lock_for(struct actor *asker, const char *name, bool exclusive)
-{
-    unsigned access = asker->protocol == ACTOR_V3 ? 0 : OPEN_READ | (exclusive ? OPEN_WRITE : 0u);
-    enum outcome outcome = actor_open(asker, name, access, 0);
-
-    return outcome == OUT_OK ? actor_lock(asker, 5, 10, exclusive) : outcome;
-}
-
-static enum outcome io_for(struct actor *asker, const char *name, unsigned access,
-                           enum outcome (*io)(struct actor *actor))
-{
-    enum outcome outcome = find_for(asker, name, access);
-
-    return outcome == OUT_OK ? io(asker) : outcome;
-}
-
-static enum outcome do_ask(struct actor *asker, enum ask ask, const char *name, const char *other_name)
-{
-    switch (ask) {
-    case ASK_LOCK_SHARED:
-        return lock_for(asker, name, false);
-    case ASK_LOCK_EXCLUSIVE:
-        return lock_for(asker, name, true);
-    case ASK_OPEN_READ:
-        return actor_open(asker, name, OPEN_READ, 0);
-    case ASK_OPEN_WRITE:
-        return actor_open(asker, name, OPEN_WRITE, 0);
-    case ASK_READ:
-        return io_for(asker, name, OPEN_READ, actor_read);
-    case ASK_WRITE:
-        return io_for(asker, name, OPEN_WRITE, actor_write);
-    case ASK_TRUNCATE:
-        return io_for(asker, name, OPEN_WRITE, actor_truncate);
-    case ASK_REMOVE:
-        return actor_remove(asker, name);
-    case ASK_RENAME:
-        return actor_rename(asker, name, other_name);
-    case ASKS:
-        break;
-    }
-    return OUT_OK;
-}
-
 /* What was answered is what was done, and nothing else. */
 static void check_effect(enum ask ask, enum hold hold, enum outcome outcome, const char *name,
                          const char *other_name)
@@ -281,16 +206,16 @@ static void check_effect(enum ask ask, enum hold hold, enum outcome outcome, con
 
 static void run_cell(struct actor *holder, enum hold hold, struct actor *asker, enum ask ask)
 {
-    enum asker kind = asker->protocol == ACTOR_V3 ? BY_NFS3 : asker->protocol == ACTOR_SMB ? BY_SMB : BY_NFS4;
+    enum asker kind = asker_of(asker->protocol);
     char name[32], other_name[40];
     enum outcome outcome;
 
     snprintf(cell_text, sizeof cell_text, "%s has %s; %s by %s", actor_protocol_name(holder->protocol),
-             hold_names[hold], ask_names[ask], actor_protocol_name(asker->protocol));
+             hold_names[hold], ask_name(ask), actor_protocol_name(asker->protocol));
     new_file(name);
     snprintf(other_name, sizeof other_name, "new %s", name);
     take_hold(holder, hold, name);
-    outcome = do_ask(asker, ask, name, other_name);
+    outcome = actor_ask(asker, ask, name, other_name);
     if (outcome != expected[hold][ask][kind])
         fail_msg("%s: %s, not %s", cell_text, outcome_name(outcome), outcome_name(expected[hold][ask][kind]));
     actor_release(asker);
