@@ -54,8 +54,12 @@ struct smb_share_config {
     bool hidden;         /* left out of listings */
     bool guest_ok;       /* guests may use it, as the export's anonymous user */
     enum smb_encryption encryption;
+    bool hide_dot_files;            /* names that begin with a dot are shown with the attribute "hidden" */
+    bool hide_unreadable;           /* listings leave out what their reader may not read */
     const char *const *valid_users; /* names, "@group", "@gid"; none: everybody */
     size_t valid_user_count;
+    const char *const *hide_files; /* patterns of names that are shown as hidden, too */
+    size_t hide_file_count;
 };
 struct smb_shares;
 /* Copies CONFIGS. ERR_NOMEM. */

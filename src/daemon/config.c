@@ -134,6 +134,9 @@ static const struct config_key export_keys[] = {
     {.name = "browseable", .parse = config__parse_no, EXPORT(share.hidden)},
     {.name = "guest ok", .parse = config__parse_yes, EXPORT(share.guest_ok)},
     {.name = "valid users", .parse = config__parse_names, EXPORT(valid_users)},
+    {.name = "hide dot files", .parse = config__parse_yes, EXPORT(share.hide_dot_files)},
+    {.name = "hide files", .parse = config__parse_patterns, EXPORT(hide_files)},
+    {.name = "hide unreadable", .parse = config__parse_yes, EXPORT(share.hide_unreadable)},
     {.name = "smb encrypt", .parse = config__parse_choice, EXPORT(share.encryption), .words = encryptions},
     {.name = "root owner", .parse = config__parse_u32, EXPORT(config.root_uid), RANGE(0, UINT32_MAX - 1)},
     {.name = "root group", .parse = config__parse_u32, EXPORT(config.root_gid), RANGE(0, UINT32_MAX - 1)},
@@ -462,6 +465,8 @@ static bool complete(struct config *config)
         export->share.comment = export->comment;
         export->share.valid_users = (const char *const *)export->valid_users.names;
         export->share.valid_user_count = export->valid_users.count;
+        export->share.hide_files = (const char *const *)export->hide_files.names;
+        export->share.hide_file_count = export->hide_files.count;
     }
     return true;
 }
@@ -508,6 +513,7 @@ void config_free(struct config **config)
         free(gone->exports[i]->hosts_allow.rules);
         free(gone->exports[i]->hosts_deny.rules);
         config__free_names(&gone->exports[i]->valid_users);
+        config__free_names(&gone->exports[i]->hide_files);
         free(gone->exports[i]->comment);
         free(gone->exports[i]);
     }

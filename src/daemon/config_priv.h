@@ -53,7 +53,7 @@ struct config_export {
     struct config_hosts hosts_allow, hosts_deny;
     struct vfs_export_config config; /* refers to the members above */
     char *comment;                   /* NULL: none */
-    struct config_names valid_users;
+    struct config_names valid_users, hide_files;
     struct smb_share_config share; /* refers to the members above, too */
     unsigned line;                 /* of its section's header */
 };
@@ -130,6 +130,7 @@ bool config__parse_set(const struct config_key *key, const char *text, void *tar
 bool config__parse_listen(const struct config_key *key, const char *text, void *target, char *reason);
 bool config__parse_hosts(const struct config_key *key, const char *text, void *target, char *reason);
 /* A list of users and @groups. */
+bool config__parse_patterns(const struct config_key *key, const char *text, void *target, char *reason);
 bool config__parse_names(const struct config_key *key, const char *text, void *target, char *reason);
 void config__free_names(struct config_names *names);
 

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { WORD_BYTES = 128 };
+enum { WORD_BYTES = 128, PATTERN_BYTES = 255 };
 
 static bool refuse(char *reason, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -298,24 +298,54 @@ bool config__parse_listen(const struct config_key *key, const char *text, void *
     return true;
 }
 
+/* Takes over TEXT, which may be NULL for want of memory. */
+static bool add_name(const struct config_key *key, struct config_names *names, char *text, char *reason)
+{
+    char **grown = NULL;
+
+    if (text != NULL && names->count < CONFIG_NAMES_MAX)
+        grown = realloc(names->names, (names->count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        free(text);
+        if (names->count == CONFIG_NAMES_MAX)
+            return refuse(reason, "%s: more than %d names", key->name, CONFIG_NAMES_MAX);
+        return refuse(reason, "%s: out of memory", key->name);
+    }
+    names->names = grown;
+    grown[names->count++] = text;
+    return true;
+}
+
+/* As in smb.conf(5) "hide files": patterns between slashes, as they may hold blanks. */
+bool config__parse_patterns(const struct config_key *key, const char *text, void *target, char *reason)
+{
+    struct config_names *names = target;
+    size_t length;
+
+    if (*text != '/')
+        return refuse(reason, "%s: \"%.80s\" is not of the form /PATTERN/PATTERN/", key->name, text);
+    for (; *text != '\0'; text += length) {
+        while (*text == '/')
+            text++;
+        length = strcspn(text, "/");
+        if (length > PATTERN_BYTES)
+            return refuse(reason, "%s: \"%.80s\" is longer than %d bytes", key->name, text, PATTERN_BYTES);
+        if (length > 0 && !add_name(key, names, strndup(text, length), reason))
+            return false;
+    }
+    return names->count > 0 || refuse(reason, "%s: there is no pattern", key->name);
+}
+
 bool config__parse_names(const struct config_key *key, const char *text, void *target, char *reason)
 {
     struct config_names *names = target;
-    char word[WORD_BYTES], **grown;
+    char word[WORD_BYTES];
 
     while (next_word(&text, word, sizeof word)) {
         if (strcmp(word, "@") == 0)
             return refuse(reason, "%s: a group's name is missing behind \"@\"", key->name);
-        if (names->count == CONFIG_NAMES_MAX)
-            return refuse(reason, "%s: more than %d names", key->name, CONFIG_NAMES_MAX);
-        grown = realloc(names->names, (names->count + 1) * sizeof *grown);
-        if (grown == NULL)
-            return refuse(reason, "%s: out of memory", key->name);
-        names->names = grown;
-        grown[names->count] = strdup(word);
-        if (grown[names->count] == NULL)
-            return refuse(reason, "%s: out of memory", key->name);
-        names->count++;
+        if (!add_name(key, names, strdup(word), reason))
+            return false;
     }
     if (*text != '\0' || names->count == 0)
         return refuse(reason, "%s: \"%.80s\" is not a name", key->name, text);

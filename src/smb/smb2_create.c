@@ -63,6 +63,10 @@ static uint32_t judge(const struct smb2_create *create)
         return STATUS_ACCESS_DENIED;
     if (create->access & SYSTEM_SECURITY)
         return STATUS_PRIVILEGE_NOT_HELD;
+    /* There is nothing to wait for through a handle that is good for nothing else: as Windows has it since 8
+     */
+    if (create->access == SMB2_ACCESS_SYNCHRONIZE)
+        return STATUS_ACCESS_DENIED;
     if (create->attributes & ~(uint32_t)ATTRIBUTES_KNOWN)
         return STATUS_INVALID_PARAMETER;
     if (create->attributes & ATTRIBUTE_ENCRYPTED)

@@ -4,6 +4,7 @@
  * Names are UTF-8 inside. Those that SMB can't say (MS-FSCC 2.1.5) are neither made nor shown.
  */
 #include "smb/smb2_file_priv.h"
+#include "smb/smb2_share.h"
 #include "smb/smb2_time.h"
 
 #include <stdlib.h>
@@ -212,6 +213,9 @@ void smb2__open_attr(const struct smb2_open *open, struct inode_attr *attr_r)
     struct inode_attr stream;
 
     vfs_getattr(smb2_open_file(open), attr_r);
+    if (smb2__share_hides(open->server, open->tree,
+                          (struct store_name){.bytes = open->name, .length = open->name_length}))
+        attr_r->dos_attributes |= SMB2_ATTRIBUTE_HIDDEN;
     if (open->base == NULL)
         return;
     vfs_getattr(open->inode, &stream);

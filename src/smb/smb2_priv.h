@@ -298,6 +298,8 @@ struct smb2_tree {
     uint64_t judged; /* by the rules of this generation; 0: not yet */
     uint32_t verdict;
     bool must_encrypt;
+    bool hides_names;      /* some are shown with the attribute "hidden" */
+    bool hides_unreadable; /* listings leave out what the user may not read */
 };
 
 struct smb2_open {

@@ -6,6 +6,7 @@
  * are left out. A pattern that fits few entries of a large directory is looked for turn by turn.
  */
 #include "smb/smb2_file_priv.h"
+#include "smb/smb2_share.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,17 @@ static bool add_entry(struct listing *listing, struct store_name name, struct in
     return true;
 }
 
+/* An entry of the directory, with what the share says of its name. */
+static bool add_named(struct listing *listing, struct store_name name, struct inode *inode,
+                      struct inode_attr *attr)
+{
+    const struct smb2_request *request = listing->request;
+
+    if (smb2__share_hides(request->message->server, request->tree, name))
+        attr->dos_attributes |= SMB2_ATTRIBUTE_HIDDEN;
+    return add_entry(listing, name, inode, attr);
+}
+
 static struct store_name pattern_of(const struct smb2_open *open)
 {
     return (struct store_name){.bytes = open->pattern, .length = open->pattern_length};
@@ -179,12 +191,12 @@ static bool list_entry(struct listing *listing, const struct vfs_dirent *entry)
     struct inode *inode = entry->inode != NULL ? vfs_ref(entry->inode) : NULL;
     bool taken;
 
-    if (inode == NULL && listing->layout->has_attributes &&
+    if (inode == NULL && (listing->layout->has_attributes || listing->request->tree->hides_unreadable) &&
         vfs_lookup(context, listing->open->inode, entry->name, &inode) != ERR_OK)
         inode = NULL;
     if (inode != NULL)
         vfs_getattr(inode, &attr);
-    taken = add_entry(listing, entry->name, inode, &attr);
+    taken = !smb2__share_lists(listing->request, inode) || add_named(listing, entry->name, inode, &attr);
     vfs_unref(&inode);
     return taken;
 }
@@ -257,7 +269,8 @@ static uint32_t list_one(struct listing *listing)
     if (err != ERR_OK)
         return err == ERR_NOENT ? STATUS_SUCCESS : smb2__status(err);
     vfs_getattr(inode, &attr);
-    if (add_entry(listing, (struct store_name){.bytes = stored, .length = length}, inode, &attr))
+    if (!smb2__share_lists(listing->request, inode) ||
+        add_named(listing, (struct store_name){.bytes = stored, .length = length}, inode, &attr))
         listing->open->listing_ended = true;
     vfs_unref(&inode);
     return STATUS_SUCCESS;
@@ -276,7 +289,9 @@ static uint32_t list_all(struct listing *listing)
     listing->paused = false;
     /* Of entries that the pattern leaves out nothing is asked. */
     err = vfs_readdir(&listing->request->context, open->inode, open->cookie,
-                      listing->layout->has_attributes && takes_all(open), on_entry, listing, &end);
+                      (listing->layout->has_attributes || listing->request->tree->hides_unreadable) &&
+                          takes_all(open),
+                      on_entry, listing, &end);
     if (err != ERR_OK)
         return smb2__status(err);
     open->listing_ended = end && !listing->full && !listing->paused;

@@ -4,6 +4,7 @@
  * attributes smb2_ea.c's.
  */
 #include "smb/smb2_file_priv.h"
+#include "smb/smb2_share.h"
 #include "smb/smb2_time.h"
 
 #include <string.h>
@@ -99,6 +100,10 @@ static uint32_t set_basic(struct smb2_request *request, struct reader *data)
         set.set |= VFS_SET_DOS_ATTRIBUTES;
         set.dos_attributes = (attributes & SMB2_ATTRIBUTE_SETTABLE) |
                              (attr.dos_attributes & ~(uint32_t)SMB2_ATTRIBUTE_SETTABLE);
+        /* What is hidden by its name was told so, and is not to keep it when it is renamed. */
+        if (smb2__share_hides(open->server, open->tree,
+                              (struct store_name){.bytes = open->name, .length = open->name_length}))
+            set.dos_attributes &= ~(uint32_t)SMB2_ATTRIBUTE_HIDDEN;
     }
     if (set.set == 0 && set.atime_how == VFS_TIME_KEEP && set.mtime_how == VFS_TIME_KEEP)
         return STATUS_SUCCESS;

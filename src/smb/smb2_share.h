@@ -11,5 +11,10 @@ const struct smb_share_config *smb2__share(const struct smb_server *server, cons
 /* May the request's user use its tree, and is it encrypted where it must be? STATUS_SUCCESS or
  * STATUS_ACCESS_DENIED. Closing is always possible. */
 uint32_t smb2__share_check(const struct smb2_request *request);
+/* Is what has that name shown with the attribute "hidden", whatever its own attributes say? */
+bool smb2__share_hides(const struct smb_server *server, const struct smb2_tree *tree, struct store_name name);
+/* Does a listing for the request's user have INODE in it? With "hide unreadable" that takes all of the
+ * generic right to read. */
+bool smb2__share_lists(struct smb2_request *request, struct inode *inode);
 
 #endif

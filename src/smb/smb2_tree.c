@@ -13,6 +13,7 @@ enum {
     SHARE_DISK = 1,
     SHARE_PIPE = 2,
     SHAREFLAG_ENCRYPT_DATA = 0x8000,
+    SHAREFLAG_ACCESS_BASED_LISTING = 0x0800,
     ACCESS_ALL = 0x001f01ff,
     ACCESS_READ = 0x001200a9,
     SHARE_PATH_MAX = 1024
@@ -130,7 +131,8 @@ static void write_reply(struct smb2_request *request, bool read_only, bool encry
     writer_u8(writer, request->tree->is_ipc ? SHARE_PIPE : SHARE_DISK);
     writer_u8(writer, 0);
     /* MS-SMB2 2.2.10: 0 is SMB2_SHAREFLAG_MANUAL_CACHING. */
-    writer_le32(writer, encrypt ? SHAREFLAG_ENCRYPT_DATA : 0);
+    writer_le32(writer, (encrypt ? SHAREFLAG_ENCRYPT_DATA : 0) |
+                            (request->tree->hides_unreadable ? SHAREFLAG_ACCESS_BASED_LISTING : 0));
     writer_le32(writer, 0);
     writer_le32(writer, read_only ? ACCESS_READ : ACCESS_ALL);
 }

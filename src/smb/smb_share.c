@@ -21,33 +21,47 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const struct smb_share_config *)a)->name, ((const struct smb_share_config *)b)->name);
 }
 
+static void free_texts(const char *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free((char *)(uintptr_t)texts[i]);
+    free((void *)(uintptr_t)texts);
+}
+
 static void free_item(struct smb_share_config *item)
 {
-    for (size_t i = 0; i < item->valid_user_count; i++)
-        free((char *)(uintptr_t)item->valid_users[i]);
-    free((void *)(uintptr_t)item->valid_users);
+    free_texts(item->valid_users, item->valid_user_count);
+    free_texts(item->hide_files, item->hide_file_count);
     free((char *)(uintptr_t)item->comment);
     free((char *)(uintptr_t)item->name);
 }
 
 /* What was copied so far is counted, so that a failure frees just that. */
-static bool copy_item(struct smb_share_config *to, const struct smb_share_config *from)
+static bool copy_texts(const char *const *from, size_t count, const char *const **texts_r, size_t *count_r)
 {
-    const char **users = calloc(from->valid_user_count + 1, sizeof *users);
+    const char **texts = calloc(count + 1, sizeof *texts);
 
-    *to = *from;
-    to->valid_user_count = 0;
-    to->valid_users = users;
-    to->name = strdup(from->name);
-    to->comment = strdup(from->comment != NULL ? from->comment : "");
-    if (users == NULL || to->name == NULL || to->comment == NULL)
+    *texts_r = texts;
+    if (texts == NULL)
         return false;
-    for (; to->valid_user_count < from->valid_user_count; to->valid_user_count++) {
-        users[to->valid_user_count] = strdup(from->valid_users[to->valid_user_count]);
-        if (users[to->valid_user_count] == NULL)
+    for (*count_r = 0; *count_r < count; ++*count_r) {
+        texts[*count_r] = strdup(from[*count_r]);
+        if (texts[*count_r] == NULL)
             return false;
     }
     return true;
+}
+
+static bool copy_item(struct smb_share_config *to, const struct smb_share_config *from)
+{
+    *to = *from;
+    to->valid_users = to->hide_files = NULL;
+    to->valid_user_count = to->hide_file_count = 0;
+    to->name = strdup(from->name);
+    to->comment = strdup(from->comment != NULL ? from->comment : "");
+    return to->name != NULL && to->comment != NULL &&
+           copy_texts(from->valid_users, from->valid_user_count, &to->valid_users, &to->valid_user_count) &&
+           copy_texts(from->hide_files, from->hide_file_count, &to->hide_files, &to->hide_file_count);
 }
 
 enum err smb_shares_new(const struct smb_share_config *configs, size_t count, struct smb_shares **shares_r)
@@ -163,6 +177,7 @@ uint32_t smb2__share_check(const struct smb2_request *request)
 {
     const struct smb_server *server = request->message->server;
     struct smb2_tree *tree = request->tree;
+    const struct smb_share_config *share;
     struct vfs_export *export;
 
     if (tree->is_ipc)
@@ -171,13 +186,51 @@ uint32_t smb2__share_check(const struct smb2_request *request)
         export = vfs_export_by_id(server->vfs, tree->export_id);
         if (export == NULL)
             return STATUS_SUCCESS; /* gone: smb2__request_context says so to who needs it */
+        share = smb2__share(server, export);
         tree->judged = server->shares_generation;
-        tree->verdict = judge(server, tree->session, smb2__share(server, export));
-        tree->must_encrypt = smb2__share(server, export)->encryption == SMB_ENCRYPT_REQUIRED;
+        tree->verdict = judge(server, tree->session, share);
+        tree->must_encrypt = share->encryption == SMB_ENCRYPT_REQUIRED;
+        tree->hides_names = share->hide_dot_files || share->hide_file_count > 0;
+        tree->hides_unreadable = share->hide_unreadable;
     }
     if (tree->must_encrypt && !request->message->encrypted && request->header.command != SMB2_TREE_CONNECT)
         return STATUS_ACCESS_DENIED;
     if (request->header.command == SMB2_CLOSE || request->header.command == SMB2_TREE_DISCONNECT)
         return STATUS_SUCCESS;
     return tree->verdict;
+}
+
+/* ---- what is hidden ---- */
+
+bool smb2__share_hides(const struct smb_server *server, const struct smb2_tree *tree, struct store_name name)
+{
+    const struct smb_share_config *share;
+    struct vfs_export *export;
+
+    if (!tree->hides_names || name.length == 0)
+        return false;
+    export = vfs_export_by_id(server->vfs, tree->export_id);
+    if (export == NULL)
+        return false;
+    share = smb2__share(server, export);
+    if (share->hide_dot_files && name.bytes[0] == '.')
+        return true;
+    for (size_t i = 0; i < share->hide_file_count; i++) {
+        const char *pattern = share->hide_files[i];
+        struct store_name wanted = {.bytes = (const uint8_t *)pattern, .length = strlen(pattern)};
+
+        if (smb2__name_matches(name, wanted))
+            return true;
+    }
+    return false;
+}
+
+bool smb2__share_lists(struct smb2_request *request, struct inode *inode)
+{
+    const uint32_t needed =
+        SMB2_ACCESS_READ_DATA | SMB2_ACCESS_READ_EA | SMB2_ACCESS_READ_ATTRIBUTES | SMB2_ACCESS_READ_CONTROL;
+
+    if (!request->tree->hides_unreadable)
+        return true;
+    return inode != NULL && (needed & ~vfs_rights(&request->context, inode, NULL)) == 0;
 }

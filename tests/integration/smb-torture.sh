@@ -10,10 +10,18 @@ expected=$here/smbtorture-expected.txt
 
 configure "smb port = 445" "protocols = nfs3 nfs4 smb
 root mode = 0777"
+share() { # NAME LINES
+	printf '[export %s]\nprotocols = nfs3 nfs4 smb\nsquash = none\nroot mode = 0777\n%s\n' "$1" "$2" >>"$T/dittofs.conf"
+}
+share hidenames "hide dot files = yes
+hide files = /hidefile/"
+share hideunread "hide unreadable = yes"
 for user in alice:1000 bob:1001; do
 	check "add ${user%:*}" "$dittofsd" -c "$T/dittofs.conf" user add "${user%:*}" "${user#*:}" 1000 <<<secret
 done
 daemon_start
+: >empty
+check "a file that a test is told of" smbclient //127.0.0.1/data -U alice%secret -c 'put empty special-file'
 
 # A suite's test is listed as smb2.rw.rw1.rw1 where results say smb2.rw.rw1.
 smbtorture --list 2>/dev/null | grep '^smb2\.' | sed -E 's/\.([^.]+)\.\1$/.\1/' | awk '!seen[$0]++' >listed
@@ -32,6 +40,7 @@ is_wanted() { # NAME, against what is never run, what is slow and what was asked
 	[ "${SMBTORTURE:-}" = all ] && return 0
 	! grep -qxF "$name" slow
 }
+awk -F'\t+' '$1 == "with" { print $2, $3 }' "$expected" >special
 asked=("$@") never=$(words never | tr '\n' ' ')
 words slow >slow
 [ "${SMBTORTURE:-}" != all ] || export SMBTORTURE_LIMIT=120
@@ -42,14 +51,14 @@ is "names in smbtorture-expected.txt that smbtorture does not have" \
 	"$(cat <(words fails) <(words may) <(words slow) | sort -u | comm -23 - <(sort listed) | tr '\n' ' ')" ""
 [ $# -gt 0 ] || at_least "tests to run" "$(wc -l <tests)" 400
 
-"$here/smbtorture" 445 data tests results
+"$here/smbtorture" 445 data tests results special
 is "tests without a result" "$(cut -f1 results | sort | comm -13 - <(sort tests) | tr '\n' ' ')" ""
 # Some wait for a second and no more: on a machine that is busy they may fail, so what fails is tried once again.
 words fails | sort >fail
 words may | sort >may
 awk -F'\t' '$2 != "success" && $2 != "skip" { print $1 }' results | sort | comm -23 - fail | comm -23 - may >again
 if [ -s again ] && [ "$(wc -l <again)" -le 20 ]; then
-	"$here/smbtorture" 445 data again results.again
+	"$here/smbtorture" 445 data again results.again special
 	awk -F'\t' 'NR == FNR { second[$1] = $0; next } { print ($1 in second) ? second[$1] : $0 }' results.again results >both
 	mv both results
 fi

@@ -208,6 +208,9 @@ static void shares(void **state)
                                       "guest ok = yes\n"
                                       "browseable = no\n"
                                       "comment = two words\n"
+                                      "hide dot files = yes\n"
+                                      "hide files = /~*/two words/\n"
+                                      "hide unreadable = yes\n"
                                       "smb encrypt = required\n");
     const struct smb_share_config *plain = &config->exports[0]->share, *full = &config->exports[1]->share;
 
@@ -220,6 +223,12 @@ static void shares(void **state)
     assert_false(plain->hidden || plain->guest_ok);
     assert_int_equal(plain->encryption, SMB_ENCRYPT_OFF);
     assert_int_equal(plain->valid_user_count, 0);
+    assert_false(plain->hide_dot_files || plain->hide_unreadable);
+    assert_int_equal(plain->hide_file_count, 0);
+    assert_true(full->hide_dot_files && full->hide_unreadable);
+    assert_int_equal(full->hide_file_count, 2);
+    assert_string_equal(full->hide_files[0], "~*");
+    assert_string_equal(full->hide_files[1], "two words");
     assert_string_equal(full->comment, "two words");
     assert_true(full->hidden && full->guest_ok);
     assert_int_equal(full->encryption, SMB_ENCRYPT_REQUIRED);
