@@ -3,7 +3,7 @@
  */
 #include "smb/smb2_priv.h"
 
-enum { FLAG_ATTRIBUTES = 1 };
+enum { FLAG_ATTRIBUTES = 1, APPLE_FULL_SYNC = 0xffff };
 
 uint32_t smb2__close(struct smb2_request *request)
 {
@@ -33,12 +33,18 @@ uint32_t smb2__close(struct smb2_request *request)
 
 uint32_t smb2__flush(struct smb2_request *request)
 {
+    struct reader *reader = &request->body;
     uint32_t status = smb2__request_context(request);
+    uint16_t reserved;
     enum err err;
 
     if (status != STATUS_SUCCESS)
         return status;
-    if (!request->open->is_directory && !(request->open->access & SMB2_ACCESS_ANY_WRITE))
+    if (!reader_skip(reader, 2) || !reader_le16(reader, &reserved))
+        return STATUS_INVALID_PARAMETER;
+    /* MS-SMB2 3.3.5.11; Apple's full sync comes through any handle of the file (smb2_apple.c). */
+    if (!request->open->is_directory && !(request->open->access & SMB2_ACCESS_ANY_WRITE) &&
+        reserved != APPLE_FULL_SYNC)
         return STATUS_ACCESS_DENIED;
     err = vfs_commit(&request->context, request->open->inode);
     if (err != ERR_OK)

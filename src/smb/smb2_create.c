@@ -7,7 +7,7 @@
  * state; truncate if asked; grant an oplock or a lease; answer. A file that was made, or truncated, is
  * durable before the reply.
  *
- * Finding, opening and making the file: smb2_create_file.c. Not built, and answered as such: open by file id.
+ * Finding, opening and making the file: smb2_create_file.c. Opening by file id is refused, as MS-SMB2 wants.
  */
 #include "smb/smb2_create_priv.h"
 #include "smb/smb2_file_priv.h"
@@ -63,10 +63,6 @@ static uint32_t judge(const struct smb2_create *create)
         return STATUS_ACCESS_DENIED;
     if (create->access & SYSTEM_SECURITY)
         return STATUS_PRIVILEGE_NOT_HELD;
-    /* There is nothing to wait for through a handle that is good for nothing else: as Windows has it since 8
-     */
-    if (create->access == SMB2_ACCESS_SYNCHRONIZE)
-        return STATUS_ACCESS_DENIED;
     if (create->attributes & ~(uint32_t)ATTRIBUTES_KNOWN)
         return STATUS_INVALID_PARAMETER;
     if (create->attributes & ATTRIBUTE_ENCRYPTED)

@@ -124,6 +124,11 @@ static const struct smb2_create_context_row rows[] = {
      .write = smb2__durable_write_v2},
     {.tag = "DHnC", .tag_length = 4, .read = smb2__durable_read_reconnect_v1},
     {.tag = "DH2C", .tag_length = 4, .read = smb2__durable_read_reconnect_v2},
+    {.tag = "AAPL",
+     .tag_length = 4,
+     .read = smb2__apple_read,
+     .is_answered = smb2__apple_is_answered,
+     .write = smb2__apple_write},
     {.tag = APP_INSTANCE_ID, .tag_length = 16, .read = smb2__durable_read_app},
     {.tag = APP_INSTANCE_VERSION, .tag_length = 16, .read = smb2__durable_read_app_version},
 };

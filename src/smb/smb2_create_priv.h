@@ -70,7 +70,8 @@ struct smb2_create {
     struct reader name, contexts;
     /* of contexts */
     bool wants_maximal, wants_disk_id, has_timewarp, has_ea;
-    bool has_security, has_allocation;
+    bool has_security, has_allocation, asks_apple;
+    uint64_t apple_wishes; /* smb2_apple.c */
     uint64_t allocation;
     struct reader ea, security;
     struct smb2_lease_wish lease;
@@ -134,6 +135,11 @@ uint32_t smb2__durable_reconnect(struct smb2_create *create, struct smb2_open **
 uint32_t smb2__durable_take_over(struct smb2_create *create);
 /* Once the open has its oplock or lease: is it durable? */
 void smb2__durable_grant(struct smb2_create *create);
+
+/* smb2_apple.c */
+uint32_t smb2__apple_read(struct smb2_create *create, struct reader data);
+bool smb2__apple_is_answered(const struct smb2_create *create);
+void smb2__apple_write(const struct smb2_create *create, struct writer *writer);
 
 /* smb2_replay.c. The open that the CREATE has made already, or NULL; why it can't be had. */
 uint32_t smb2__replay_create(struct smb2_create *create, struct smb2_open **open_r);

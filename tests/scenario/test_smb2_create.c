@@ -95,14 +95,142 @@ static void maximum_and_more(void **state)
     }
 }
 
-/* A handle that is good for nothing is refused, and so is one by number (MS-SMB2 2.2.13, 3.3.5.9). */
+/* No rights at all are refused, and so is a file by its number (MS-SMB2 2.2.13, 3.3.5.9). */
 static void refused(void **state)
 {
     (void)state;
-    assert_int_equal(try_open("f", SYNCHRONIZE, 0), STATUS_ACCESS_DENIED);
-    assert_int_equal(try_open("f", SYNCHRONIZE | SMB2C_READ_ATTRIBUTES, 0), STATUS_SUCCESS);
+    assert_int_equal(try_open("f", 0x200, 0), STATUS_ACCESS_DENIED);
+    assert_int_equal(try_open("f", SYNCHRONIZE, 0), STATUS_SUCCESS);
     assert_int_equal(try_open("f", SMB2C_READ_DATA, OPEN_BY_ID), STATUS_NOT_SUPPORTED);
     assert_int_equal(try_open("\x01\x01\x01\x01", SMB2C_READ_DATA, OPEN_BY_ID), STATUS_NOT_SUPPORTED);
+}
+
+/* ---- Apple's clients ---- */
+
+enum { QUERY = 1, RESOLVE = 2, FULL_SYNC = 4 };
+
+/* The answer to COMMAND with WISHES, of LENGTH bytes, sent with a CREATE of the root. */
+static uint32_t ask_apple(uint32_t command, uint64_t wishes, size_t length, bool *answered_r,
+                          struct reader *answer_r)
+{
+    uint8_t data[24];
+    struct smb2c_context contexts[] = {{"AAPL", data, length}, {NULL, NULL, 0}};
+    struct smb2c_create create = {.name = "",
+                                  .access = SMB2C_READ_ATTRIBUTES,
+                                  .share = SMB2C_SHARE_ALL,
+                                  .disposition = SMB2C_OPEN,
+                                  .contexts = contexts};
+    struct smb2c_opened opened;
+    struct writer writer;
+    uint32_t status;
+
+    writer_init(&writer, data, sizeof data);
+    writer_le32(&writer, command);
+    writer_le32(&writer, 0);
+    writer_le64(&writer, wishes);
+    writer_le64(&writer, 0x3f);
+    status = smb2client_create(client, &create, &opened);
+    if (status == STATUS_SUCCESS)
+        *answered_r = smb2client_context(client, "AAPL", answer_r);
+    return status;
+}
+
+static uint64_t head_of(struct reader *answer)
+{
+    uint32_t command = 0, reserved = 1;
+    uint64_t bitmap = 0;
+
+    assert_true(reader_le32(answer, &command) && reader_le32(answer, &reserved) &&
+                reader_le64(answer, &bitmap));
+    assert_int_equal(command, QUERY);
+    assert_int_equal(reserved, 0);
+    return bitmap;
+}
+
+static void apple(void **state)
+{
+    struct reader answer = {.left = 0};
+    uint64_t server = 1, volume = 0;
+    uint32_t pad = 1, length = 0;
+    bool answered = false;
+    char model[32];
+
+    (void)state;
+    assert_int_equal(ask_apple(QUERY, 7, 24, &answered, &answer), STATUS_SUCCESS);
+    assert_true(answered);
+    assert_int_equal(answer.left % 8, 0);
+    assert_int_equal(head_of(&answer), 7);
+    assert_true(reader_le64(&answer, &server) && reader_le64(&answer, &volume));
+    /* Nothing that would have to be done; F_FULLFSYNC, and names whatever their case. */
+    assert_int_equal(server, 0);
+    assert_int_equal(volume, FULL_SYNC);
+    assert_true(reader_le32(&answer, &pad) && reader_le32(&answer, &length));
+    assert_int_equal(pad, 0);
+    assert_in_range(answer.left, length, length + 7);
+    assert_true(utf16_to_string(model, sizeof model, answer.at, length));
+    assert_string_equal(model, "dittofs");
+
+    /* What is asked for is answered, and no more, with each CREATE. */
+    assert_int_equal(ask_apple(QUERY, 2 | 0x100, 24, &answered, &answer), STATUS_SUCCESS);
+    assert_true(answered);
+    assert_int_equal(head_of(&answer), 2);
+    assert_true(reader_le64(&answer, &volume) && answer.left == 0);
+    assert_int_equal(volume, FULL_SYNC);
+    assert_int_equal(ask_apple(QUERY, 0, 24, &answered, &answer), STATUS_SUCCESS);
+    assert_true(answered);
+    assert_int_equal(head_of(&answer), 0);
+    assert_int_equal(answer.left, 0);
+
+    /* Where replies don't wait for the disk, no client is told that they do. */
+    assert_int_equal(smb2client_tree_connect(client, "async"), STATUS_SUCCESS);
+    assert_int_equal(ask_apple(QUERY, 2, 24, &answered, &answer), STATUS_SUCCESS);
+    assert_int_equal(head_of(&answer), 2);
+    assert_true(reader_le64(&answer, &volume));
+    assert_int_equal(volume, 0);
+}
+
+static uint32_t flush(const struct smb2c_opened *opened, uint16_t reserved)
+{
+    uint8_t bytes[24];
+    struct writer body;
+
+    writer_init(&body, bytes, sizeof bytes);
+    writer_le16(&body, 24);
+    writer_le16(&body, reserved);
+    writer_le32(&body, 0);
+    writer_bytes(&body, opened->file, SMB2C_FILE_ID);
+    return smb2client_call(client, SMB2C_FLUSH, &body);
+}
+
+/* F_FULLFSYNC comes as a FLUSH with a mark, through whatever handle is at hand. */
+static void full_sync(void **state)
+{
+    struct smb2c_create create = {
+        .name = "f", .access = ALL, .share = SMB2C_SHARE_ALL, .disposition = SMB2C_OPEN_IF};
+    struct smb2c_opened writer, reader;
+
+    (void)state;
+    assert_int_equal(smb2client_create(client, &create, &writer), STATUS_SUCCESS);
+    create.access = SMB2C_READ_ONLY;
+    assert_int_equal(smb2client_create(client, &create, &reader), STATUS_SUCCESS);
+    assert_int_equal(smb2client_write(client, writer.file, 0, "data", 4), STATUS_SUCCESS);
+    assert_int_equal(flush(&reader, 0), STATUS_ACCESS_DENIED);
+    assert_int_equal(flush(&reader, 0xffff), STATUS_SUCCESS);
+    assert_int_equal(flush(&writer, 0), STATUS_SUCCESS);
+    assert_int_equal(smb2client_close_file(client, reader.file), STATUS_SUCCESS);
+    assert_int_equal(smb2client_close_file(client, writer.file), STATUS_SUCCESS);
+}
+
+static void apple_otherwise(void **state)
+{
+    struct reader answer;
+    bool answered = true;
+
+    (void)state;
+    assert_int_equal(ask_apple(RESOLVE, 1, 24, &answered, &answer), STATUS_SUCCESS);
+    assert_false(answered);
+    for (size_t length = 0; length < 24; length++)
+        assert_int_equal(ask_apple(QUERY, 7, length, &answered, &answer), STATUS_INVALID_PARAMETER);
 }
 
 int main(void)
@@ -110,6 +238,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(maximum_and_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(apple, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(apple_otherwise, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(full_sync, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
