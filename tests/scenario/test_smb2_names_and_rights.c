@@ -130,7 +130,9 @@ static const char *streams_of(const struct smb2c_opened *opened)
 
         assert_true(reader_le32(&entry, &next) && reader_le32(&entry, &length) &&
                     reader_le64(&entry, &size) && reader_le64(&entry, &allocation) && entry.left >= length);
-        snprintf(all + at, sizeof all - at, "%s=%u ", text_of(entry.at, length), (unsigned)size);
+        assert_in_range(
+            snprintf(all + at, sizeof all - at, "%s=%u ", text_of(entry.at, length), (unsigned)size), 1,
+            sizeof all - at - 1);
         if (next == 0)
             break;
         assert_true(reader_skip(&data, next));

@@ -121,7 +121,7 @@ static void echo_run_who(struct onc_call *call)
 
 static void echo_run_reject(struct onc_call *call)
 {
-    uint32_t why;
+    uint32_t why = 0;
 
     echo.runs++;
     assert_true(reader_be32(&call->arguments, &why));

@@ -305,7 +305,7 @@ static void suspended_calls(void **state)
     while (echo.suspended_count > 0) {
         struct onc_call *call = echo.suspended[--echo.suspended_count];
         struct reader results;
-        uint32_t value, xid;
+        uint32_t value = 0, xid;
 
         assert_int_equal(call->arguments.left, 32);
         assert_true(reader_be32(&call->arguments, &value) && value == echo.suspended_count);

@@ -42,7 +42,7 @@ static void on_done(struct onc_callback *callback, enum err err, struct reader *
 static void on_called(struct rpcclient *by, void *data, uint32_t xid, uint32_t program, uint32_t version,
                       uint32_t procedure, struct reader *arguments)
 {
-    uint32_t value;
+    uint32_t value = 0;
 
     (void)data;
     assert_ptr_equal(by, client);

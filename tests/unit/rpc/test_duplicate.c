@@ -30,7 +30,7 @@ static uint32_t count_as(struct rpcclient *client, uint32_t xid, uint32_t argume
 {
     struct writer arguments;
     struct reader results;
-    uint32_t got_xid, value;
+    uint32_t got_xid, value = 0;
 
     writer_init_growing(&arguments, 4);
     writer_be32(&arguments, argument);

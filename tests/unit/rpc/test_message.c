@@ -133,7 +133,7 @@ static void credential_cases(void **state)
         size_t length =
             sys_body(body, sizeof body, sys_cases[i].name_length, sys_cases[i].groups, sys_cases[i].extra);
         struct reader results;
-        uint32_t value, groups;
+        uint32_t value, groups = 0;
         const uint8_t *name;
 
         rpcclient_credential(client, sys_cases[i].flavor, body, length - sys_cases[i].cut);

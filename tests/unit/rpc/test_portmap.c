@@ -259,7 +259,7 @@ static void rpcb_dump(void **state)
 static void gettime(void **state)
 {
     struct reader results;
-    uint32_t value;
+    uint32_t value = 0;
 
     (void)state;
     rpcclient_program(udp, ONC__PORTMAP_PROGRAM, 3);
