@@ -66,6 +66,7 @@ static void create_contexts(struct writer *contexts, unsigned variant)
         smb2wire_context(contexts, "MxAc", NULL, 0);
         smb2wire_context(contexts, "QFid", NULL, 0);
         smb2wire_context(contexts, "AlSi", zeros, 8);
+        smb2wire_context(contexts, "AAPL", "\x01\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x3f\0\0\0\0\0\0", 24);
         break;
     case 2:
         smb2wire_context(contexts, "DHnQ", zeros, 16);
