@@ -55,6 +55,7 @@ struct grant_spec {
     unsigned kinds;  /* enum grant_kind bits */
     bool delegation; /* see above */
     bool reclaim;
+    bool any_time;     /* no look at grace: it stood before the restart, and nobody was served since */
     bool traceless;    /* when it is revoked its stateid answers ERR_EXPIRED, and needs no stateid_free */
     uint64_t break_ms; /* time to answer a break; 0: that of state's options */
     const struct grant_operations *operations;
@@ -71,6 +72,8 @@ enum err grant_upgrade(struct grant *grant, unsigned kinds) ERR_MUST_CHECK;
 /* The holder's answer to a break: it keeps KINDS. ERR_INVAL when that is more than it was told to, ERR_NOENT
  * when no break is under way. With no kinds left the grant stays (an SMB lease) until returned. */
 enum err grant_acknowledge(struct grant *grant, unsigned kinds) ERR_MUST_CHECK;
+/* The holder of a grant that is BREAKING could not be reached, and is back: `breaking` is called again. */
+void grant_remind(struct grant *grant);
 /* The holder gives it back, at any time. `gone` is not called. */
 void grant_return(struct grant *grant);
 /* Takes it away: `gone`, and the stateid answers ERR_DELEG_REVOKED until freed (stateid_free; or see

@@ -33,7 +33,8 @@ enum lock_rules { LOCK_POSIX, LOCK_EXACT };
 struct lock_request {
     uint64_t offset, length;
     bool exclusive;
-    bool reclaim; /* in grace, something the owner had before the restart */
+    bool reclaim;  /* in grace, something the owner had before the restart */
+    bool any_time; /* lock_set: no look at grace: it stood before the restart, and nobody was served since */
     /* lock_wait: its turn only ends the wait, nothing is set. Who comes behind has his turn, too. */
     bool only_tell;
 };
@@ -58,6 +59,9 @@ struct state_file *lock_holder_file(const struct lock_holder *holder);
 struct open *lock_holder_open(const struct lock_holder *holder);
 /* Ranges it has. */
 uint32_t lock_holder_count(const struct lock_holder *holder);
+/* Of a LOCK_EXACT holder: how many of its ranges are just this one. */
+uint32_t lock_holder_count_equal(const struct lock_holder *holder, uint64_t offset, uint64_t length,
+                                 bool exclusive);
 struct stateid lock_holder_stateid(const struct lock_holder *holder);
 struct stateid lock_holder_stateid_next(struct lock_holder *holder);
 

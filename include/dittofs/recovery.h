@@ -46,6 +46,10 @@ struct recovery_store {
 
 /* Grows with every record written or removed. */
 uint64_t recovery_writes(const struct state *state);
+/* A front-end that keeps records of its own of what its clients hold has removed one, or put a lesser one, in
+ * the open batch. Until that is durable, recovery_writes() grows with whatever anybody gets: his reply waits
+ * as well, or after a crash the record would stand against what he was told is his. */
+void recovery_released(struct state *state);
 /* Counts starts; 1 the first time. */
 uint64_t recovery_boot(const struct state *state);
 

@@ -347,9 +347,11 @@ static enum err check_new(const struct grant_spec *spec)
         return ERR_INVAL;
     if (spec->client->status == CLIENT_GONE)
         return ERR_EXPIRED;
-    err = grace_check(spec->client, spec->reclaim);
-    if (err != ERR_OK)
-        return err;
+    if (!spec->any_time) {
+        err = grace_check(spec->client, spec->reclaim);
+        if (err != ERR_OK)
+            return err;
+    }
     if (grant_find(file, spec->client, spec->key, spec->key_length) != NULL)
         return ERR_EXIST;
     if (spec->delegation && !spec->reclaim && file->last_break_ms != 0 &&
@@ -441,6 +443,12 @@ enum err grant_acknowledge(struct grant *grant, unsigned kinds)
         return ERR_INVAL;
     end_break(grant, kinds);
     return ERR_OK;
+}
+
+void grant_remind(struct grant *grant)
+{
+    if (grant->status == GRANT_BREAKING)
+        tell(grant);
 }
 
 /* Everything but the stateid. */

@@ -219,6 +219,24 @@ uint32_t lock_holder_count(const struct lock_holder *holder)
     return (uint32_t)holder->ranges.count;
 }
 
+uint32_t lock_holder_count_equal(const struct lock_holder *holder, uint64_t offset, uint64_t length,
+                                 bool exclusive)
+{
+    struct interval after = {.first = offset, .last = length};
+    const struct interval *found;
+    uint32_t count = 0;
+
+    invariant(holder->rules == LOCK_EXACT);
+    /* The own tree has lengths for ends. */
+    while ((found = interval_find_after(&holder->ranges, 0, UINT64_MAX, &after)) != NULL &&
+           found->first == offset && found->last == length) {
+        if (container_of(found, const struct range, own)->is_exclusive == exclusive)
+            count++;
+        after.order = found->order;
+    }
+    return count;
+}
+
 struct stateid lock_holder_stateid(const struct lock_holder *holder)
 {
     return stateid__get(holder->file->state, holder->stateid);

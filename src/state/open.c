@@ -162,6 +162,9 @@ enum err open_upgrade(struct open *open, unsigned access, unsigned deny, bool re
         return err;
     if (find_conflict(open->file, access, deny, open, 0, client) != NULL)
         return ERR_SHARE_DENIED;
+    err = recovery__note(client, reclaim);
+    if (err != ERR_OK)
+        return err;
     count(open->file, open->access, open->deny, -1);
     open->access |= access;
     open->deny |= deny;

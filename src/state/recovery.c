@@ -253,7 +253,9 @@ void recovery__close(struct state *state)
 
     if (grace->ending)
         grace->store.wait_cancel(grace->store.data, &grace->wait);
-    grace->ending = false;
+    if (grace->releasing)
+        grace->store.wait_cancel(grace->store.data, &grace->release_wait);
+    grace->ending = grace->releasing = false;
     while (!list_is_empty(&grace->known))
         free_known(state, list_first(&grace->known, struct known_client, link));
     hashtable_free(&grace->known_table);
@@ -267,6 +269,39 @@ uint64_t recovery_writes(const struct state *state)
 uint64_t recovery_boot(const struct state *state)
 {
     return state->grace.boot;
+}
+
+/* ---- records of front-ends ---- */
+
+static void wait_for_release(struct grace *grace);
+
+static void on_released(struct recovery_wait *wait, enum err err)
+{
+    struct grace *grace = container_of(wait, struct grace, release_wait);
+
+    (void)err; /* a store that failed makes nothing durable any more, and no reply goes */
+    grace->releasing = false;
+    if (grace->release_again)
+        wait_for_release(grace);
+}
+
+static void wait_for_release(struct grace *grace)
+{
+    grace->release_again = false;
+    grace->release_wait.done = on_released;
+    grace->releasing = grace->store.wait(grace->store.data, &grace->release_wait) == ERR_WAIT;
+}
+
+void recovery_released(struct state *state)
+{
+    struct grace *grace = &state->grace;
+
+    if (!grace->has_recovery || grace->store.wait == NULL || state->closing)
+        return;
+    if (grace->releasing)
+        grace->release_again = true;
+    else
+        wait_for_release(grace);
 }
 
 /* ---- a client's way ---- */
@@ -291,6 +326,8 @@ enum err recovery__note(struct client *client, bool reclaim)
 {
     struct state *state = client->state;
 
+    if (state->grace.releasing)
+        state->grace.writes++;
     if (reclaim)
         client->reclaimed_ms = state__now();
     if (!client->recoverable || client->recorded || !state->grace.has_recovery || reclaim)

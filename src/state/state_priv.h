@@ -81,6 +81,9 @@ struct grace {
     bool has_recovery; /* `store` is there */
     struct recovery_store store;
     struct recovery_wait wait;
+    struct recovery_wait release_wait;
+    bool releasing;     /* a front-end's record was removed, and that is not durable */
+    bool release_again; /* another one since the wait for it began */
     uint64_t boot;
     uint64_t writes;
     uint64_t end_ms;

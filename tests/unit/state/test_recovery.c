@@ -502,6 +502,42 @@ static void courtesy_ends_with_the_record(void **unused)
     scene_close(&scene);
 }
 
+/* What a front-end's record stood for is not given to anybody who is told so before that record is gone for
+ * good. */
+static void released_is_durable_first(void **unused)
+{
+    struct scene scene;
+    struct client *a;
+    uint64_t writes;
+
+    (void)unused;
+    scene_open(&scene);
+    a = make_client(&scene.world, "a");
+    assert_int_equal(lock(&scene, a, 1, false), ERR_OK); /* it has its record */
+    writes = recovery_writes(scene.world.state);
+    assert_int_equal(lock(&scene, a, 2, false), ERR_OK);
+    recovery_released(scene.world.state); /* at once */
+    assert_int_equal(lock(&scene, a, 3, false), ERR_OK);
+    assert_int_equal(recovery_writes(scene.world.state), writes);
+    scene.disk.slow = true;
+    recovery_released(scene.world.state);
+    assert_int_equal(lock(&scene, a, 4, false), ERR_OK);
+    assert_int_equal(recovery_writes(scene.world.state), writes + 1);
+    (void)make_open(&scene.world, 5, a, "O", OPEN_READ, 0);
+    assert_int_equal(recovery_writes(scene.world.state), writes + 2);
+    recovery_released(scene.world.state); /* not in the batch that is waited for */
+    finish_sync(&scene.disk, ERR_OK);
+    assert_int_equal(lock(&scene, a, 6, false), ERR_OK);
+    assert_int_equal(recovery_writes(scene.world.state), writes + 3);
+    finish_sync(&scene.disk, ERR_OK);
+    assert_null(scene.disk.waiting);
+    assert_int_equal(lock(&scene, a, 7, false), ERR_OK);
+    assert_int_equal(recovery_writes(scene.world.state), writes + 3);
+    recovery_released(scene.world.state);
+    scene_close(&scene); /* while it is waited for */
+    assert_null(scene.disk.waiting);
+}
+
 static void failing_store(void **unused)
 {
     struct scene scene;
@@ -679,6 +715,7 @@ int main(void)
         cmocka_unit_test(silence_says_done),
         cmocka_unit_test(other_work_says_done),
         cmocka_unit_test(courtesy_ends_with_the_record),
+        cmocka_unit_test(released_is_durable_first),
         cmocka_unit_test(failing_store),
         cmocka_unit_test(end_is_durable_first),
         cmocka_unit_test(worthless_records_are_removed),
