@@ -10,6 +10,7 @@
 #include "dittofs/err.h"
 #include "dittofs/identity.h"
 #include "dittofs/net.h"
+#include "dittofs/recovery.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,8 @@ struct smb_options {
     bool signing_optional;          /* clients that don't insist may leave it */
     bool guests;                    /* users that are not known log on as guests */
     const char *comment;            /* of the server, in listings; NULL: none */
+    /* Where persistent handles are recorded; copied. NULL: there are none. */
+    const struct recovery_store *records;
     /* Fills in at most MOST; returns how many. NULL: clients are told nothing. */
     size_t (*interfaces)(void *data, struct smb_interface *list, size_t most);
     void *interfaces_data;
@@ -53,6 +56,7 @@ struct smb_share_config {
     const char *comment; /* NULL: none */
     bool hidden;         /* left out of listings */
     bool guest_ok;       /* guests may use it, as the export's anonymous user */
+    bool persistent;     /* handles may outlive the server */
     enum smb_encryption encryption;
     bool hide_dot_files;            /* names that begin with a dot are shown with the attribute "hidden" */
     bool hide_unreadable;           /* listings leave out what their reader may not read */
@@ -74,6 +78,9 @@ enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state
                          const struct smb_options *options, struct smb_server **server_r) ERR_MUST_CHECK;
 /* SHARES, which it takes over, replace those before: in effect with the next request of everybody. */
 void smb_server_use_shares(struct smb_server *server, struct smb_shares *shares);
+/* What persistent handles held before the restart stands again, until their clients are back or their time is
+ * over. Once, when shares are known, and before anybody is served, by whatever protocol. */
+enum err smb_server_restore(struct smb_server *server) ERR_MUST_CHECK;
 /* May be called for several addresses. Port 0 takes a free one; PORT_R gets the real one. */
 enum err smb_server_listen(struct smb_server *server, const struct net_address *address,
                            uint16_t *port_r) ERR_MUST_CHECK;
@@ -88,7 +95,17 @@ struct smb_session_info {
 };
 /* Walks the sessions by their ids: the first above AFTER (0: of all). False: there is none. */
 bool smb_session_next(const struct smb_server *server, uint64_t after, struct smb_session_info *info_r);
-/* Ends a session with all that it holds: ERR_NOENT. */
+/* A machine that had persistent handles before the restart, and is not back for some of them. */
+struct smb_missing {
+    const char *user; /* who opened one of them, from there */
+    const struct net_address *peer;
+    uint32_t opens;
+    uint64_t left_ms; /* until the last of them goes */
+};
+/* EACH returns false to stop. */
+void smb_missing_each(const struct smb_server *server,
+                      bool (*each)(void *data, const struct smb_missing *missing), void *data);
+/* Ends a session with all that it holds, durable handles, too: ERR_NOENT. */
 enum err smb_session_disconnect(struct smb_server *server, uint64_t id) ERR_MUST_CHECK;
 
 /* Ends listeners and connections; DONE is called, later or at once, when all requests in flight are back. */

@@ -133,6 +133,7 @@ static const struct config_key export_keys[] = {
     {.name = "comment", .parse = config__parse_string, EXPORT(comment)},
     {.name = "browseable", .parse = config__parse_no, EXPORT(share.hidden)},
     {.name = "guest ok", .parse = config__parse_yes, EXPORT(share.guest_ok)},
+    {.name = "persistent handles", .parse = config__parse_yes, EXPORT(share.persistent)},
     {.name = "valid users", .parse = config__parse_names, EXPORT(valid_users)},
     {.name = "hide dot files", .parse = config__parse_yes, EXPORT(share.hide_dot_files)},
     {.name = "hide files", .parse = config__parse_patterns, EXPORT(hide_files)},

@@ -464,7 +464,25 @@ static bool list_missing(void *data, const struct grace_missing *missing)
     return walk->items <= MISSING_MAX;
 }
 
-/* One item of grace itself, and one for each client that it waits for, up to a thousand. */
+/* What they hold stands already, so that grace does not wait for them. */
+static bool list_smb_missing(void *data, const struct smb_missing *missing)
+{
+    struct control_walk *walk = data;
+    char text[IDENT_NAME_MAX + NET_ADDRESS_TEXT + 8], address[NET_ADDRESS_TEXT];
+    json_t *item = json_object();
+
+    snprintf(text, sizeof text, "%s at %s", missing->user, net_address_format(missing->peer, address));
+    json_object_set_new(item, "missing", string(text));
+    json_object_set_new(item, "protocol", json_string("SMB"));
+    json_object_set_new(item, "returned", json_false());
+    json_object_set_new(item, "opens", json_integer(missing->opens));
+    json_object_set_new(item, "left_s", control__number((missing->left_ms + 999) / 1000));
+    control__item(walk, item);
+    return walk->items <= MISSING_MAX;
+}
+
+/* One item of grace itself, and one for each client that it waits for, up to a thousand; then those of SMB
+ * that have not come back for what stands for them. */
 static enum control_step grace_begin(struct control_walk *walk, char *const *arguments, unsigned count)
 {
     const struct state *state = walk->subject->state;
@@ -479,6 +497,8 @@ static enum control_step grace_begin(struct control_walk *walk, char *const *arg
     control__item(walk, item);
     if (active)
         grace_missing_each(state, list_missing, walk);
+    if (walk->subject->smb->server != NULL)
+        smb_missing_each(walk->subject->smb->server, list_smb_missing, walk);
     return CONTROL_DONE;
 }
 

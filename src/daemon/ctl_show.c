@@ -187,6 +187,12 @@ static void show_grace(FILE *file, const json_t *item)
         return;
     }
     value_text(missing, name, sizeof name);
+    if (json_object_get(item, "opens") != NULL) {
+        fprintf(file, "  %s (SMB: %lld open files stand for it, %lld s left)\n", name,
+                (long long)json_integer_value(json_object_get(item, "opens")),
+                (long long)json_integer_value(json_object_get(item, "left_s")));
+        return;
+    }
     fprintf(file, "  %s%s\n", name, json_is_true(json_object_get(item, "returned")) ? " (is back)" : "");
 }
 

@@ -2,11 +2,11 @@
  * server.c - the order of start and stop.
  *
  * Start: limits of the process, loop, signals, state folder, store (which recovers), vfs with its exports,
- * what clients held before (grace begins), services; then everybody who waits is told "ready". Stop, at
- * SIGTERM or SIGINT: registrations, listeners and connections go, calls in flight end with their replies, the
- * store makes everything durable and checkpoints; then the rest in the opposite order. Each of these steps
- * runs the loop until it is done, so nothing is closed inside a callback of its own. A start that fails
- * half-way is stopped the same way.
+ * what clients held before (grace begins), services (and what SMB held stands again); then everybody who
+ * waits is told "ready". Stop, at SIGTERM or SIGINT: registrations, listeners and connections go, calls in
+ * flight end with their replies, the store makes everything durable and checkpoints; then the rest in the
+ * opposite order. Each of these steps runs the loop until it is done, so nothing is closed inside a callback
+ * of its own. A start that fails half-way is stopped the same way.
  *
  * A second signal while stopping ends the process at once; a store survives that as it survives a crash.
  */

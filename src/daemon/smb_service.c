@@ -3,6 +3,7 @@
  */
 #include "daemon/smb_service_priv.h"
 #include "daemon/interfaces_priv.h"
+#include "daemon/state_records_priv.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -116,10 +117,12 @@ static enum err use_shares(struct smb_service *service, const struct config *con
 enum err smb_service_open(struct smb_service *service, struct loop *loop, struct store *store,
                           struct vfs *vfs, struct state *state, const struct config *config)
 {
+    struct recovery_store records = state_records(store);
     struct smb_options options = config->smb;
     enum err err;
 
     service->config = config;
+    options.records = &records;
     options.interfaces = list_interfaces;
     options.interfaces_data = service;
 
@@ -132,6 +135,8 @@ enum err smb_service_open(struct smb_service *service, struct loop *loop, struct
         err = smb_server_open(loop, vfs, state, service->identity, &options, &service->server);
     if (err == ERR_OK)
         err = use_shares(service, config);
+    if (err == ERR_OK)
+        err = smb_server_restore(service->server);
     if (err == ERR_OK)
         err = listen_everywhere(service, config);
     if (err != ERR_OK)

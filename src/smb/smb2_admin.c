@@ -63,7 +63,7 @@ static void disconnect(struct client *client, void *user)
     (void)client;
     machine->references++; /* the last session's end would be its */
     while ((session = any_session(machine)) != NULL)
-        smb2__session_end(session);
+        smb2__session_close(session);
     smb2__durable_end_machine(machine);
     smb2__client_unref(&machine);
 }
@@ -99,7 +99,7 @@ enum err smb_session_disconnect(struct smb_server *server, uint64_t id)
 
     if (session == NULL || !session->valid)
         return ERR_NOENT;
-    smb2__session_end(session);
+    smb2__session_close(session);
     return ERR_OK;
 }
 

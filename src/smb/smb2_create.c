@@ -156,7 +156,8 @@ static uint32_t answer_known(struct smb2_create *create, struct smb2_open *open)
     if (create->durable.asks_v2 && open->lease == NULL && create->oplock < open->oplock_level)
         create->granted_oplock = create->oplock;
     create->durable.is_answered =
-        create->durable.asks_v2 && open->is_durable && create->granted_oplock == open->oplock_level;
+        create->durable.asks_v2 &&
+        (open->is_persistent || (open->is_durable && create->granted_oplock == open->oplock_level));
     smb2__lease_tell(create, open);
     write_reply(create, request);
     return STATUS_SUCCESS;

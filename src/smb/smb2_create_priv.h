@@ -55,6 +55,7 @@ enum {
 struct smb2_durable_wish {
     bool asks_v1, asks_v2, reconnects_v1, reconnects_v2;
     bool has_app, has_app_version;
+    bool is_persistent; /* SMB2_DHANDLE_FLAG_PERSISTENT, of either */
     uint32_t timeout_ms;
     uint64_t persistent_id;
     uint8_t create_guid[16], app[16];

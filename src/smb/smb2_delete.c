@@ -78,6 +78,7 @@ static void hand_on_name(const struct smb2_open *from, struct smb2_open *to)
     to->dir = vfs_ref(from->dir);
     memcpy(to->name, from->name, from->name_length);
     to->name_length = from->name_length;
+    smb2__persist_note(to);
 }
 
 /* Takes the name away, if it is still that of the file. */
@@ -117,9 +118,10 @@ static void settle_stream(struct smb_server *server, struct smb2_open *open, str
 {
     struct smb2_open *same = another(server, open, false), *any = another(server, open, true);
 
-    if (open->delete_pending && same != NULL)
+    if (open->delete_pending && same != NULL) {
         same->delete_pending = true;
-    else if (open->delete_pending)
+        smb2__persist_note(same);
+    } else if (open->delete_pending)
         delete_stream(open, context);
     if (!open->base_pending)
         return;
@@ -129,6 +131,7 @@ static void settle_stream(struct smb_server *server, struct smb2_open *open, str
     }
     hand_on_name(open, any);
     any->base_pending = true;
+    smb2__persist_note(any);
 }
 
 static void settle_file(struct smb_server *server, struct smb2_open *open, struct vfs_context *context)
@@ -149,6 +152,7 @@ static void settle_file(struct smb_server *server, struct smb2_open *open, struc
         same->delete_pending = true;
     else
         any->base_pending = true;
+    smb2__persist_note(same != NULL ? same : any);
     smb2__notify_deleted(server, open->inode);
 }
 
@@ -195,6 +199,7 @@ static void on_rename(struct vfs_listener *listener, const struct vfs_event *eve
         at->name_length = event->other_name.length;
         free(at->dir_path); /* found anew when somebody asks */
         at->dir_path = NULL;
+        smb2__persist_note(at);
     }
 }
 

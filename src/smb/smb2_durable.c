@@ -1,8 +1,8 @@
 /*
  * smb2_durable.c - opens that outlive their connection: durable handles of both versions, resilient ones, and
  * those of an application that has moved to another machine (MS-SMB2 3.3.5.9.6, .7, .10, .12, .13,
- * .16, 3.3.5.15.9, 3.3.7.1). Persistent handles (those that outlive the server) are not built, and no share
- * says that it has them.
+ * .16, 3.3.5.15.9, 3.3.7.1). Persistent handles, those that outlive the server, too, have records
+ * (smb2_persist.c), and are parked when it starts.
  *
  *   in use -session or connection gone-> parked -reconnect-> in use
  *   parked -time over, its cache is wanted by another, limit, shutdown-> closed
@@ -10,8 +10,9 @@
  * An open is durable when it was asked for with a batch oplock or a lease that caches the handle, and stays
  * so as long as it has that: who may not know of conflicts without a connection must not have any. While it
  * is parked its share mode, byte ranges and grant are in force for every protocol. A break of the grant
- * closes it at once, also when the break leaves the handle; an open that is resilient stays for its time,
- * whatever comes.
+ * closes it at once, also when the break leaves the handle; an open that is resilient or persistent stays for
+ * its time, whatever comes. Of a resilient one the cache goes at once; a persistent one's client has the time
+ * of a break to come back and write what it has cached: it is told then (MS-SMB2 3.3.4.7).
  *
  * A parked open has no session; its tree, with the dead session and its user behind it, stays with it: who it
  * belongs to, and in whose name it is deleted at last.
@@ -21,6 +22,7 @@
  */
 #include "smb/smb2_create_priv.h"
 #include "smb/smb2_ioctl.h"
+#include "smb/smb2_share.h"
 
 #include "dittofs/clock.h"
 
@@ -32,6 +34,7 @@ enum {
     V2_MOST_MS = 300 * 1000,
     RESILIENT_DEFAULT_MS = 120 * 1000,
     RESILIENT_MOST_MS = 300 * 1000,
+    FLAG_PERSISTENT = 2,
     PARKED_MAX = 4096
 };
 
@@ -77,20 +80,44 @@ static bool caches_handle(const struct smb2_open *open)
 /* MS-SMB2 3.3.7.1: what the open is worth without its connection. */
 static bool may_stay(const struct smb2_open *open)
 {
-    if (open->server->stopping || open->delete_pending)
+    if (open->server->stopping)
+        return false;
+    if (open->is_persistent)
+        return true;
+    if (open->delete_pending)
         return false;
     return open->is_resilient || (open->is_durable && caches_handle(open));
+}
+
+/* Of those that are not recorded, the one whose time is over first. */
+static void make_room(struct smb_server *server)
+{
+    struct list *link;
+
+    if (server->parked_count - server->parked_persistent < PARKED_MAX)
+        return;
+    list_for_each(link, &server->parked)
+    {
+        struct smb2_open *open = container_of(link, struct smb2_open, link);
+
+        if (open->is_persistent)
+            continue;
+        smb2__open_end(open, NULL);
+        return;
+    }
 }
 
 bool smb2__durable_park(struct smb2_open *open)
 {
     struct smb_server *server = open->server;
-    struct list *link = server->parked.previous;
+    struct list *link;
 
+    open->is_left = open->is_persistent && server->stopping;
     if (!may_stay(open))
         return false;
-    if (server->parked_count >= PARKED_MAX)
-        smb2__open_end(list_first(&server->parked, struct smb2_open, link), NULL);
+    if (!open->is_persistent)
+        make_room(server);
+    link = server->parked.previous;
     /* Nobody is there to be told of changes. */
     if (open->watch != NULL)
         smb2__notify_end(open);
@@ -103,8 +130,20 @@ bool smb2__durable_park(struct smb2_open *open)
         link = link->previous;
     list_insert_after(link, &open->link);
     server->parked_count++;
+    if (open->is_persistent)
+        server->parked_persistent++;
     restart_timer(server);
     return true;
+}
+
+static void count_out(const struct smb2_open *open)
+{
+    struct smb_server *server = open->server;
+
+    server->parked_count--;
+    if (open->is_persistent)
+        server->parked_persistent--;
+    restart_timer(server);
 }
 
 static void unpark(struct smb2_open *open, struct smb2_tree *tree)
@@ -113,8 +152,7 @@ static void unpark(struct smb2_open *open, struct smb2_tree *tree)
     struct smb2_session *session = tree->session;
 
     list_remove(&open->link);
-    server->parked_count--;
-    restart_timer(server);
+    count_out(open);
     tree->references++;
     smb2__tree_unref(&open->tree);
     open->tree = tree;
@@ -131,15 +169,13 @@ void smb2__durable_forget(struct smb2_open *open)
     if (open->has_create_guid)
         hashtable_remove(&server->create_guids, &open->by_guid);
     open->has_create_guid = false;
-    if (open->session == NULL) {
-        server->parked_count--;
-        restart_timer(server);
-    }
+    if (open->session == NULL)
+        count_out(open);
 }
 
 bool smb2__durable_break(struct smb2_open *open)
 {
-    if (open->session != NULL || open->is_resilient)
+    if (open->session != NULL || open->is_resilient || open->is_persistent)
         return false;
     smb2__open_end(open, NULL);
     return true;
@@ -160,6 +196,18 @@ bool smb2__durable_break_lease(struct smb2_lease *lease)
     return false;
 }
 
+bool smb2__durable_may_return(const struct smb2_lease *lease)
+{
+    const struct list *link;
+
+    list_for_each(link, &lease->opens)
+    {
+        if (container_of(link, const struct smb2_open, lease_link)->is_persistent)
+            return true;
+    }
+    return false;
+}
+
 void smb2__durable_end_machine(const struct smb2_client *machine)
 {
     struct list *link, *following;
@@ -175,8 +223,12 @@ void smb2__durable_end_machine(const struct smb2_client *machine)
 
 void smb2__durable_end_all(struct smb_server *server)
 {
-    while (!list_is_empty(&server->parked))
-        smb2__open_end(list_first(&server->parked, struct smb2_open, link), NULL);
+    while (!list_is_empty(&server->parked)) {
+        struct smb2_open *open = list_first(&server->parked, struct smb2_open, link);
+
+        open->is_left = open->is_persistent;
+        smb2__open_end(open, NULL);
+    }
     loop_timer_stop(&server->parked_timer);
 }
 
@@ -209,11 +261,14 @@ uint32_t smb2__durable_read_v2(struct smb2_create *create, struct reader data)
 {
     struct smb2_durable_wish *wish = &create->durable;
 
+    uint32_t flags;
+
     wish->asks_v2 = is_v2(create);
-    return reader_le32(&data, &wish->timeout_ms) && reader_skip(&data, 4 + 8) &&
-                   reader_copy(&data, wish->create_guid, sizeof wish->create_guid)
-               ? STATUS_SUCCESS
-               : STATUS_INVALID_PARAMETER;
+    if (!reader_le32(&data, &wish->timeout_ms) || !reader_le32(&data, &flags) || !reader_skip(&data, 8) ||
+        !reader_copy(&data, wish->create_guid, sizeof wish->create_guid))
+        return STATUS_INVALID_PARAMETER;
+    wish->is_persistent = (flags & FLAG_PERSISTENT) != 0;
+    return STATUS_SUCCESS;
 }
 
 /* MS-SMB2 2.2.13.2.12 */
@@ -221,11 +276,14 @@ uint32_t smb2__durable_read_reconnect_v2(struct smb2_create *create, struct read
 {
     struct smb2_durable_wish *wish = &create->durable;
 
+    uint32_t flags;
+
     wish->reconnects_v2 = is_v2(create);
-    return reader_le64(&data, &wish->persistent_id) && reader_skip(&data, 8) &&
-                   reader_copy(&data, wish->create_guid, sizeof wish->create_guid) && reader_skip(&data, 4)
-               ? STATUS_SUCCESS
-               : STATUS_INVALID_PARAMETER;
+    if (!reader_le64(&data, &wish->persistent_id) || !reader_skip(&data, 8) ||
+        !reader_copy(&data, wish->create_guid, sizeof wish->create_guid) || !reader_le32(&data, &flags))
+        return STATUS_INVALID_PARAMETER;
+    wish->is_persistent = (flags & FLAG_PERSISTENT) != 0;
+    return STATUS_SUCCESS;
 }
 
 /* MS-SMB2 2.2.13.2.13: size, reserved, id. */
@@ -270,7 +328,7 @@ void smb2__durable_write_v1(const struct smb2_create *create, struct writer *wri
 void smb2__durable_write_v2(const struct smb2_create *create, struct writer *writer)
 {
     writer_le32(writer, create->request->open->durable_ms);
-    writer_le32(writer, 0); /* not persistent */
+    writer_le32(writer, create->request->open->is_persistent ? FLAG_PERSISTENT : 0);
 }
 
 /* MS-SMB2 3.3.5.9.6, .7, .10, .12: which may stand together. */
@@ -295,6 +353,14 @@ static uint32_t time_of(const struct smb2_durable_wish *wish)
     return wish->timeout_ms < V2_MOST_MS ? wish->timeout_ms : V2_MOST_MS;
 }
 
+static bool is_on_persistent_share(const struct smb2_create *create)
+{
+    const struct smb2_request *request = create->request;
+    struct vfs_export *export = vfs_export_by_id(request->message->server->vfs, request->tree->export_id);
+
+    return export != NULL && smb2__share_is_persistent(request, export);
+}
+
 void smb2__durable_grant(struct smb2_create *create)
 {
     struct smb2_durable_wish *wish = &create->durable;
@@ -306,11 +372,14 @@ void smb2__durable_grant(struct smb2_create *create)
         open->has_app_version = wish->has_app_version;
         memcpy(open->app_version, wish->app_version, sizeof open->app_version);
     }
-    if (open->is_directory || !(wish->asks_v1 || wish->asks_v2) || !caches_handle(open))
+    if (!(wish->asks_v1 || wish->asks_v2))
         return;
-    open->is_durable = true;
     open->durable_ms = time_of(wish);
-    wish->is_answered = true;
+    open->is_durable = !open->is_directory && caches_handle(open);
+    /* One that is persistent needs no cache to be so. */
+    if (wish->asks_v2 && wish->is_persistent && is_on_persistent_share(create) && smb2__persist_begin(open))
+        vfs_wait_for_metadata(&create->request->context);
+    wish->is_answered = open->is_durable || open->is_persistent;
 }
 
 /* MS-SMB2 3.3.5.15.9 */
@@ -324,6 +393,9 @@ uint32_t smb2__fsctl_resiliency(struct smb2_request *request, struct smb2_ioctl 
     if (!reader_le32(&ioctl->input, &timeout_ms) || !reader_skip(&ioctl->input, 4) ||
         timeout_ms > RESILIENT_MOST_MS)
         return STATUS_INVALID_PARAMETER;
+    /* MS-SMB2 3.3.5.15.9: a persistent one is more than that. */
+    if (open->is_persistent)
+        return STATUS_SUCCESS;
     open->is_durable = false;
     open->is_resilient = true;
     open->durable_ms = timeout_ms == 0 ? RESILIENT_DEFAULT_MS : timeout_ms;
@@ -386,6 +458,9 @@ static uint32_t find_parked(struct smb2_create *create, struct smb2_open **open_
     /* One that was not made with an id has that of zeros. */
     if (wish->reconnects_v2 && memcmp(open->create_guid, wish->create_guid, sizeof open->create_guid) != 0)
         return STATUS_OBJECT_NAME_NOT_FOUND;
+    /* MS-SMB2 3.3.5.9.7, .12: a persistent one comes back as such. */
+    if (open->is_persistent && !(wish->reconnects_v2 && wish->is_persistent))
+        return STATUS_OBJECT_NAME_NOT_FOUND;
     if (open->tree->session->user.uid != request->session->user.uid)
         return STATUS_ACCESS_DENIED;
     *open_r = open;
@@ -394,12 +469,19 @@ static uint32_t find_parked(struct smb2_create *create, struct smb2_open **open_
 
 uint32_t smb2__durable_take_up(struct smb2_request *request, struct smb2_open *open)
 {
+    struct grant *grant;
+
     if (request->session->open_count >= SMB2_OPENS_MAX)
         return STATUS_INSUFFICIENT_RESOURCES;
     unpark(open, request->tree);
     open->outstanding_before += open->outstanding;
     open->outstanding = 0;
     open->channel_sequence = request->header.channel_sequence;
+    smb2__persist_returned(open);
+    grant = open->lease != NULL ? open->lease->grant : open->oplock;
+    open->owes_break = grant != NULL && grant_status(grant) == GRANT_BREAKING;
+    if (open->owes_break)
+        smb2__persist_note(open);
     return STATUS_SUCCESS;
 }
 

@@ -89,6 +89,14 @@ static struct smb2_session *session_of(const struct smb2_lease *lease)
     return NULL;
 }
 
+/* Persistent opens are to have after a restart what their lease is now. */
+static void record(struct smb2_lease *lease)
+{
+    struct list *link;
+
+    list_for_each(link, &lease->opens) smb2__persist_update(container_of(link, struct smb2_open, lease_link));
+}
+
 /* MS-SMB2 2.2.23.2 */
 static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
 {
@@ -98,8 +106,11 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
     unsigned from = acknowledge ? grant_kinds(grant) : GRANT_READ;
     struct writer body;
 
+    record(lease);
     if (session == NULL) {
         if (smb2__durable_break_lease(lease))
+            return;
+        if (acknowledge && smb2__durable_may_return(lease))
             return;
         if (acknowledge && grant_acknowledge(grant, 0) != ERR_OK)
             log_error("smb: a lease that nobody holds can't be broken");
@@ -148,6 +159,7 @@ uint32_t smb2__lease_acknowledge(struct smb2_request *request, struct reader *bo
     err = grant_acknowledge(lease->grant, kinds_of(state));
     if (err != ERR_OK)
         return smb2__status(err);
+    record(lease);
     /* MS-SMB2 2.2.25.2 */
     writer_le16(writer, 36);
     writer_zeros(writer, 2 + 4);
@@ -225,18 +237,20 @@ static void lease_free(struct smb_server *server, struct smb2_lease *lease)
     free(lease);
 }
 
-/* As much of KINDS as can be had. NULL: nothing can, not even a lease without any. */
-static struct smb2_lease *make_lease(struct smb2_create *create, struct smb2_open *open, unsigned kinds)
+/* As much of the kinds WANTED as can be had. NULL: nothing can, not even a lease without any. RESTORES: it
+ * stood before the restart. */
+static struct smb2_lease *make_lease(struct smb2_open *open, const struct smb2_lease_kept *wanted,
+                                     bool restores)
 {
-    const struct smb2_lease_wish *wish = &create->lease;
-    struct smb_server *server = create->request->message->server;
+    struct smb_server *server = open->server;
     struct smb2_client *machine = open->machine;
     struct smb2_lease *lease = calloc(1, sizeof *lease);
     struct grant_spec spec = {.file = open->file,
                               .client = machine->client,
-                              .key = wish->key,
-                              .key_length = sizeof wish->key,
-                              .kinds = kinds,
+                              .key = wanted->key,
+                              .key_length = sizeof wanted->key,
+                              .kinds = wanted->kinds,
+                              .any_time = restores,
                               .break_ms = SMB2_BREAK_MS,
                               .operations = &lease_operations,
                               .user = lease};
@@ -244,7 +258,7 @@ static struct smb2_lease *make_lease(struct smb2_create *create, struct smb2_ope
 
     if (lease == NULL)
         return NULL;
-    memcpy(lease->key, wish->key, sizeof lease->key);
+    memcpy(lease->key, wanted->key, sizeof lease->key);
     list_init(&lease->opens);
     if (!hashtable_insert(&server->leases, &lease->hashlink, hash_of(server, machine, lease->key))) {
         free(lease);
@@ -252,8 +266,8 @@ static struct smb2_lease *make_lease(struct smb2_create *create, struct smb2_ope
     }
     lease->machine = machine;
     machine->references++;
-    lease->version = wish->version;
-    lease->epoch_before = wish->epoch;
+    lease->version = wanted->version;
+    lease->epoch_before = wanted->epoch;
     while ((err = grant_add(&spec, &lease->grant)) == ERR_AGAIN && spec.kinds != 0)
         spec.kinds = less(spec.kinds);
     if (err != ERR_OK) {
@@ -275,6 +289,8 @@ static void upgrade(struct smb2_lease *lease, unsigned kinds)
         return;
     if (grant_upgrade(lease->grant, kinds) != ERR_OK)
         log_debug("smb: a lease stays as it is");
+    else
+        record(lease);
 }
 
 void smb2__lease_grant(struct smb2_create *create, struct smb2_open *open)
@@ -282,25 +298,56 @@ void smb2__lease_grant(struct smb2_create *create, struct smb2_open *open)
     const struct smb2_conn *conn = create->request->message->conn;
     struct smb2_lease_wish *wish = &create->lease;
     struct smb_server *server = conn->server;
+    struct smb2_lease_kept wanted = {.version = wish->version, .epoch = wish->epoch};
     struct smb2_lease *lease;
-    unsigned kinds;
 
     /* Directories have those of the second kind alone (MS-SMB2 3.3.5.9.11). */
     if (open->is_directory &&
         (wish->version < 2 || !(smb2__capabilities(conn, conn->dialect) & SMB2_CAPABILITY_DIRECTORY_LEASING)))
         return;
-    kinds = smb2__kinds_possible(open, kinds_of(wish->state), false);
+    memcpy(wanted.key, wish->key, sizeof wanted.key);
+    wanted.kinds = smb2__kinds_possible(open, kinds_of(wish->state), false);
     lease = find_lease(server, open->machine, wish->key);
     if (lease != NULL && lease->grant != NULL)
-        upgrade(lease, kinds);
+        upgrade(lease, wanted.kinds);
     else if (lease == NULL)
-        lease = make_lease(create, open, kinds);
+        lease = make_lease(open, &wanted, false);
     open->oplock_level = SMB2_OPLOCK_LEASE;
     wish->granted_version = lease != NULL ? lease->version : wish->version;
     if (lease == NULL || lease->grant == NULL)
         return;
     join(lease, open);
     smb2__lease_tell(create, open);
+}
+
+void smb2__lease_keep(const struct smb2_open *open, struct smb2_lease_kept *kept_r)
+{
+    const struct smb2_lease *lease = open->lease;
+
+    *kept_r = (struct smb2_lease_kept){.version = 0};
+    if (lease == NULL)
+        return;
+    kept_r->version = lease->version;
+    memcpy(kept_r->key, lease->key, sizeof kept_r->key);
+    kept_r->epoch = epoch_of(lease);
+    if (lease->grant != NULL)
+        kept_r->kinds = grant_status(lease->grant) == GRANT_BREAKING ? grant_break_to(lease->grant)
+                                                                     : grant_kinds(lease->grant);
+}
+
+void smb2__lease_restore(struct smb2_open *open, const struct smb2_lease_kept *kept)
+{
+    struct smb2_lease *lease = find_lease(open->server, open->machine, kept->key);
+    struct smb2_lease_kept wanted = *kept;
+
+    open->oplock_level = SMB2_OPLOCK_LEASE;
+    if (lease == NULL) {
+        /* A new grant counts as a change of the epoch, and this is none. */
+        wanted.epoch -= wanted.kinds != 0;
+        lease = make_lease(open, &wanted, true);
+    }
+    if (lease != NULL && lease->grant != NULL)
+        join(lease, open);
 }
 
 void smb2__lease_tell(struct smb2_create *create, const struct smb2_open *open)

@@ -3,7 +3,7 @@
  *
  * All elements unlock, or all lock. A lock that may wait stands alone: STATUS_PENDING goes out, and the reply
  * when it is granted, cancelled, or its open closed. When one of several can't be had, those before it are
- * given back.
+ * given back. What a persistent open locks is recorded, and durable before the reply (smb2_persist.c).
  */
 #include "smb/smb2_priv.h"
 
@@ -35,6 +35,14 @@ static bool is_good(const struct element *element)
     }
 }
 
+/* As the first element, all are. */
+static bool is_unlock(struct reader elements)
+{
+    struct element element;
+
+    return decode_element(&elements, &element) && element.flags == FLAG_UNLOCK;
+}
+
 static uint32_t status_of(enum err err)
 {
     return err == ERR_INVAL ? STATUS_INVALID_LOCK_RANGE : smb2__status(err);
@@ -48,15 +56,78 @@ static uint32_t reply(struct smb2_request *request)
     return STATUS_SUCCESS;
 }
 
+/* Records the ranges of ELEMENTS as they are now, and the LOCK's number. */
+static enum err record(const struct smb2_open *open, struct reader elements, uint16_t count)
+{
+    struct element element;
+    enum err err = ERR_OK;
+
+    for (unsigned i = 0; i < count && err == ERR_OK; i++) {
+        if (!decode_element(&elements, &element))
+            break;
+        err = smb2__persist_range(open, element.offset, element.length);
+    }
+    return err == ERR_OK ? smb2__persist_numbers(open) : err;
+}
+
+static void give_back(struct lock_holder *holder, struct reader elements, unsigned count)
+{
+    struct element element;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!decode_element(&elements, &element) ||
+            lock_unset(holder, element.offset, element.length) != ERR_OK)
+            break;
+    }
+}
+
+/* ELEMENTS are done. */
+static uint32_t conclude(struct smb2_request *request, struct reader elements, uint16_t count)
+{
+    struct smb2_open *open = request->open;
+    struct lock_holder *holder;
+    uint32_t status;
+    enum err err;
+
+    if (!open->is_persistent)
+        return reply(request);
+    status = reply(request);
+    err = record(open, elements, count);
+    if (is_unlock(elements))
+        recovery_released(open->server->state);
+    else if (err == ERR_OK)
+        vfs_wait_for_metadata(&request->context);
+    if (err == ERR_OK)
+        return smb2__request_durable(request, status);
+    holder = lock_holder_find(open->file, open->owner);
+    if (holder != NULL && !is_unlock(elements))
+        give_back(holder, elements, count);
+    return smb2__status(err);
+}
+
+/* The one range of a LOCK that had to wait. */
+static void granted(struct smb2_request *request)
+{
+    struct reader elements = request->body;
+    uint32_t status;
+
+    request->cancel = NULL;
+    status = conclude(request, elements, 1);
+    if (status != SMB2_WAIT)
+        smb2__request_done(request, status);
+}
+
 static void on_granted(struct lock_waiter *waiter, enum err err)
 {
     struct smb2_request *request = container_of(waiter, struct smb2_request, lock);
 
+    if (err == ERR_OK)
+        granted(request);
     /* An open that was closed under a waiting lock (MS-SMB2 3.3.4.8). */
-    if (err == ERR_CANCELLED)
+    else if (err == ERR_CANCELLED)
         smb2__request_done(request, STATUS_RANGE_NOT_LOCKED);
     else
-        smb2__request_done(request, err == ERR_OK ? reply(request) : status_of(err));
+        smb2__request_done(request, status_of(err));
 }
 
 static void cancel_wait(struct smb2_request *request)
@@ -64,7 +135,7 @@ static void cancel_wait(struct smb2_request *request)
     if (lock_wait_cancel(&request->lock))
         smb2__request_done(request, STATUS_CANCELLED);
     else
-        smb2__request_done(request, reply(request));
+        granted(request);
 }
 
 static uint32_t lock_one(struct smb2_request *request, struct lock_holder *holder,
@@ -117,19 +188,8 @@ static uint32_t run_elements(struct smb2_request *request, struct lock_holder *h
     }
     if (status == STATUS_SUCCESS || status == SMB2_WAIT || unlocks)
         return status;
-    for (unsigned i = 0; i < done; i++) {
-        if (!decode_element(&all, &element) || lock_unset(holder, element.offset, element.length) != ERR_OK)
-            break;
-    }
+    give_back(holder, all, done);
     return status;
-}
-
-/* As the first element, all are. */
-static bool is_unlock(struct reader elements)
-{
-    struct element element;
-
-    return decode_element(&elements, &element) && element.flags == FLAG_UNLOCK;
 }
 
 uint32_t smb2__lock(struct smb2_request *request)
@@ -163,5 +223,5 @@ uint32_t smb2__lock(struct smb2_request *request)
     if (err != ERR_OK)
         return smb2__status(err);
     status = run_elements(request, holder, *reader, count);
-    return status == STATUS_SUCCESS ? reply(request) : status;
+    return status == STATUS_SUCCESS ? conclude(request, *reader, count) : status;
 }

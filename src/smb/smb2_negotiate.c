@@ -214,8 +214,9 @@ uint32_t smb2__capabilities(const struct smb2_conn *conn, uint16_t dialect)
         capabilities |= CAPABILITY_ENCRYPTION;
     /* MS-SMB2 3.3.5.4 */
     if (dialect >= 0x0300)
-        capabilities |=
-            conn->client_capabilities & (CAPABILITY_MULTI_CHANNEL | SMB2_CAPABILITY_DIRECTORY_LEASING);
+        capabilities |= conn->client_capabilities &
+                        (CAPABILITY_MULTI_CHANNEL | SMB2_CAPABILITY_DIRECTORY_LEASING |
+                         (conn->offers_persistent ? (unsigned)SMB2_CAPABILITY_PERSISTENT_HANDLES : 0u));
     return capabilities;
 }
 

@@ -57,6 +57,7 @@ static void on_share_gone(struct open *share, void *user)
 
     (void)share;
     open->share = NULL;
+    smb2__persist_note(open);
 }
 
 static void release_inode(void *user)
@@ -75,7 +76,8 @@ static bool streams_deny_deletion(const struct smb_server *server, const struct 
     return false;
 }
 
-static enum err register_open(struct smb_server *server, struct smb2_open *open, uint32_t share)
+static enum err register_open(struct smb_server *server, struct smb2_open *open, uint32_t share,
+                              bool restores)
 {
     unsigned access = smb2__share_access(open->access);
     struct inode_attr attr;
@@ -88,7 +90,7 @@ static enum err register_open(struct smb_server *server, struct smb2_open *open,
         return err;
     if (state_file_user(open->file) == NULL)
         state_file_set_user(open->file, vfs_ref(open->inode), release_inode);
-    if (smb2__file_is_going(server, smb2_open_file(open), open->inode))
+    if (!restores && smb2__file_is_going(server, smb2_open_file(open), open->inode))
         return ERR_DELETE_PENDING;
     if ((access & OPEN_DELETE) && open->base == NULL && streams_deny_deletion(server, open->inode))
         return ERR_SHARE_DENIED;
@@ -99,6 +101,7 @@ static enum err register_open(struct smb_server *server, struct smb2_open *open,
                               .owner = open->owner,
                               .access = access,
                               .deny = access != 0 ? smb2__share_deny(share) : 0,
+                              .any_time = restores,
                               .grant_key = open->grant_key,
                               .grant_key_length = open->grant_key_length,
                               .gone = on_share_gone,
@@ -117,6 +120,14 @@ static void set_keys(struct smb2_open *open, const struct smb2_open_wish *wish)
         memcpy(open->parent_key, wish->parent_key, SMB2_LEASE_KEY);
 }
 
+/* Those of before the restart are somewhere among them. */
+static uint64_t new_id(struct smb_server *server)
+{
+    while (smb2__open_by_id(server, server->next_file) != NULL)
+        server->next_file++;
+    return server->next_file++;
+}
+
 uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, const struct smb2_open_wish *wish,
                         struct smb2_open **open_r)
 {
@@ -131,7 +142,8 @@ uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, const
     if (open == NULL)
         return STATUS_INSUFFICIENT_RESOURCES;
     open->references = 1;
-    open->volatile_id = open->persistent_id = server->next_file++;
+    open->volatile_id = new_id(server);
+    open->persistent_id = wish->persistent_id != 0 ? wish->persistent_id : open->volatile_id;
     open->tree = tree;
     tree->references++;
     open->session = session;
@@ -146,7 +158,8 @@ uint32_t smb2__open_new(struct smb_server *server, struct smb2_tree *tree, const
     set_keys(open, wish);
     list_init(&open->link);
     list_init(&open->lease_link);
-    err = register_open(server, open, wish->share);
+    list_init(&open->unrecorded_link);
+    err = register_open(server, open, wish->share, wish->persistent_id != 0);
     if (err == ERR_OK && !hashtable_insert(&server->opens, &open->by_id, hash_u64(open->persistent_id))) {
         open_close(open->share);
         open->share = NULL;
@@ -202,6 +215,7 @@ uint32_t smb2__open_move(struct smb_server *server, struct smb2_open *open, stru
     open->share = share;
     state_file_unref(&open->file);
     open->file = spec.file;
+    smb2__persist_note(open);
     smb2__file_remove(server, open);
     vfs_unref(&open->inode);
     open->inode = inode;
@@ -289,6 +303,7 @@ void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
     hashtable_remove(&open->server->opens, &open->by_id);
     list_remove(&open->link);
     smb2__durable_forget(open);
+    smb2__persist_end(open);
     if (open->session != NULL)
         open->session->open_count--;
     if (open->pipe != NULL)
@@ -300,9 +315,11 @@ void smb2__open_end(struct smb2_open *open, struct vfs_context *context)
     if (open->share != NULL)
         open_close(open->share);
     open->share = NULL;
-    tell_of_changes(open, context);
     smb2__file_remove(open->server, open);
-    smb2__file_settle(open->server, open, context);
+    if (!open->is_left) {
+        tell_of_changes(open, context);
+        smb2__file_settle(open->server, open, context);
+    }
     open->session = NULL;
     smb2__open_unref(&reference);
 }

@@ -87,7 +87,10 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
 
     if (!acknowledge)
         open->oplock_level = level;
+    smb2__persist_update(open);
     if (smb2__durable_break(open))
+        return;
+    if (acknowledge && open->session == NULL && open->is_persistent)
         return;
     if (conn == NULL || conn->closing) {
         if (acknowledge && grant_acknowledge(grant, 0) != ERR_OK)
@@ -135,6 +138,22 @@ void smb2__oplock_grant(struct smb2_open *open, uint8_t level)
         open->oplock_level = spec.kinds == GRANT_READ ? (uint8_t)SMB2_OPLOCK_II : level;
 }
 
+void smb2__oplock_restore(struct smb2_open *open, uint8_t level, unsigned kinds)
+{
+    struct grant_spec spec = {.file = open->file,
+                              .client = open->machine->client,
+                              .key = open->grant_key,
+                              .key_length = open->grant_key_length,
+                              .kinds = kinds,
+                              .any_time = true,
+                              .break_ms = SMB2_BREAK_MS,
+                              .operations = &oplock_operations,
+                              .user = open};
+
+    if (kinds != 0 && grant_add(&spec, &open->oplock) == ERR_OK)
+        open->oplock_level = level;
+}
+
 void smb2__oplock_leave(struct smb2_open *open)
 {
     if (open->oplock != NULL)
@@ -161,7 +180,10 @@ static uint32_t acknowledge(struct smb2_open *open, uint8_t level)
         kinds = 0;
     }
     open->oplock_level = kinds != 0 ? SMB2_OPLOCK_II : SMB2_OPLOCK_NONE;
-    return grant_acknowledge(open->oplock, kinds) == ERR_OK ? status : STATUS_INVALID_OPLOCK_PROTOCOL;
+    if (grant_acknowledge(open->oplock, kinds) != ERR_OK)
+        return STATUS_INVALID_OPLOCK_PROTOCOL;
+    smb2__persist_update(open);
+    return status;
 }
 
 static uint32_t oplock_acknowledge(struct smb2_request *request, struct reader *body)

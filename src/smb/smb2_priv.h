@@ -62,6 +62,7 @@ enum {
     SMB2_BREAK_MS = 35 * 1000,   /* to acknowledge the break of an oplock or lease */
     SMB2_LEASE_BREAK_SIZE = 36,  /* of its acknowledgment's structure */
     SMB2_NOTIFICATION_MAX = 256, /* bytes of a message that nobody asked for */
+    SMB2_PERSISTENT_MAX = 65536, /* opens that are recorded */
     SMB2_GRANT_TRIES = 16        /* of a request that others' caching grants are in the way of */
 };
 
@@ -144,8 +145,14 @@ struct smb_server {
     struct hashtable clients;      /* by ClientGuid */
     struct hashtable create_guids; /* opens by CreateGuid */
     struct list parked;            /* opens without session (smb2_durable.c) */
-    uint32_t parked_count;
+    uint32_t parked_count, parked_persistent;
     struct loop_timer parked_timer;
+    struct recovery_store records; /* of persistent opens (smb2_persist.c) */
+    bool has_records;
+    bool any_persistent; /* one of the shares has such handles */
+    uint32_t persistent_count;
+    struct list unrecorded; /* persistent opens whose record is not as they are */
+    struct loop_timer record_timer;
     struct siphash_key hash_key;
     struct hashtable leases; /* by machine and key */
     struct hashtable files;  /* of opens, by the file that they are of */
@@ -190,6 +197,7 @@ struct smb2_conn {
     enum smb2_signing signing;
     uint16_t client_security_mode;
     uint32_t client_capabilities;
+    bool offers_persistent; /* as it was when the connection came */
     uint8_t client_guid[16];
     uint8_t preauth[SMB2_PREAUTH_SIZE];
     struct smb2_window window;
@@ -241,6 +249,9 @@ struct smb2_client {
     uint16_t dialect;
     char user[IDENT_NAME_MAX + 1];
     struct net_address peer;
+    /* Opens from before the restart that it has not come back for, and until when the last one stays. */
+    uint32_t missing;
+    uint64_t missing_until_ms;
 };
 /* Says the last of it; its `disconnect` ends all its sessions (smb2_admin.c). */
 extern const struct client_operations smb2__client_operations;
@@ -351,6 +362,13 @@ struct smb2_open {
     bool is_durable, is_resilient;
     uint32_t durable_ms; /* how long it stays when it is parked */
     uint64_t parked_until_ms;
+    /* smb2_persist.c */
+    bool is_persistent;
+    bool is_left;     /* it ends with the server, and its record stays */
+    bool is_restored; /* from before the restart, and its client is not back */
+    bool is_unrecorded;
+    bool owes_break; /* its client is to be told of a break when it has been answered that it is back */
+    struct list unrecorded_link;
     bool has_app, has_app_version;
     uint8_t app[16];
     uint64_t app_version[2];
@@ -397,6 +415,8 @@ void smb2__session_unref(struct smb2_session **session);
 struct smb2_session *smb2__session_find(const struct smb_server *server, uint64_t id);
 /* Closes everything of it and takes it from the tables. */
 void smb2__session_end(struct smb2_session *session);
+/* The same, and no open of it stays. */
+void smb2__session_close(struct smb2_session *session);
 void smb2__tree_unref(struct smb2_tree **tree);
 struct smb2_tree *smb2__tree_find(const struct smb2_session *session, uint32_t id);
 void smb2__tree_end(struct smb2_tree *tree);
@@ -416,6 +436,7 @@ struct smb2_open_wish {
     uint32_t access, share;
     const uint8_t *lease_key;  /* SMB2_LEASE_KEY bytes; NULL: none */
     const uint8_t *parent_key; /* the same, of the lease on its directory */
+    uint64_t persistent_id;    /* of one that stood before the restart; 0: a new one */
 };
 /* A new open (the inode's reference is taken over when it succeeds), in the tables of TREE's session, with
  * access and share mode registered: STATUS_SUCCESS, STATUS_SHARING_VIOLATION, STATUS_DELETE_PENDING.. */
@@ -579,11 +600,30 @@ void smb2__durable_forget(struct smb2_open *open);
  * True: the open, or the lease with its last one, is gone. */
 bool smb2__durable_break(struct smb2_open *open);
 bool smb2__durable_break_lease(struct smb2_lease *lease);
+/* LEASE, which nobody can be told of, has an open whose client is to have the time of a break to come back.
+ */
+bool smb2__durable_may_return(const struct smb2_lease *lease);
 /* Into the session of REQUEST. */
 uint32_t smb2__durable_take_up(struct smb2_request *request, struct smb2_open *open);
 /* Ends the parked opens of MACHINE; of all. */
 void smb2__durable_end_machine(const struct smb2_client *machine);
 void smb2__durable_end_all(struct smb_server *server);
+
+/* ---- opens that outlive the server (smb2_persist.c) ---- */
+
+/* OPEN, with all that it has by now, is to be recorded; false: that can't be. */
+bool smb2__persist_begin(struct smb2_open *open) MUST_CHECK;
+/* It ends: so does its record, unless the open is left. Its ranges are still there. */
+void smb2__persist_end(struct smb2_open *open);
+/* It is not as recorded any more: now; soon, for callers that may only take notes. */
+void smb2__persist_update(struct smb2_open *open);
+void smb2__persist_note(struct smb2_open *open);
+/* Its ranges of this OFFSET and LENGTH, as they are now; its numbers of LOCK requests. */
+enum err smb2__persist_range(const struct smb2_open *open, uint64_t offset, uint64_t length) ERR_MUST_CHECK;
+enum err smb2__persist_numbers(const struct smb2_open *open) ERR_MUST_CHECK;
+/* Does its client have it again? Then it is no longer missing. */
+void smb2__persist_returned(struct smb2_open *open);
+void smb2__persist_stop(struct smb_server *server);
 
 /* ---- for commands ---- */
 
@@ -692,7 +732,7 @@ uint32_t smb2__negotiate(struct smb2_request *request);
 /* An SMB1 NEGOTIATE that offers SMB2; false: it does not. */
 bool smb2__negotiate_smb1(struct smb2_conn *conn, const uint8_t *data, size_t length) MUST_CHECK;
 void smb2__negotiate_body(const struct smb2_conn *conn, struct writer *writer, uint16_t dialect);
-enum { SMB2_CAPABILITY_DIRECTORY_LEASING = 0x20 };
+enum { SMB2_CAPABILITY_PERSISTENT_HANDLES = 0x10, SMB2_CAPABILITY_DIRECTORY_LEASING = 0x20 };
 uint32_t smb2__capabilities(const struct smb2_conn *conn, uint16_t dialect);
 uint32_t smb2__session_setup(struct smb2_request *request);
 uint32_t smb2__logoff(struct smb2_request *request);
@@ -737,6 +777,17 @@ void smb2__oplock_leave(struct smb2_open *open);
 uint32_t smb2__lease_acknowledge(struct smb2_request *request, struct reader *body);
 /* OPEN is closed: its lease goes with the last one. */
 void smb2__lease_leave(struct smb_server *server, struct smb2_open *open);
+/* What an open had of caching before the restart, as far as it can be had: its lease, or its oplock. */
+struct smb2_lease_kept {
+    uint8_t version; /* 0: no lease */
+    uint8_t key[SMB2_LEASE_KEY];
+    uint16_t epoch;
+    unsigned kinds; /* enum grant_kind bits */
+};
+void smb2__lease_restore(struct smb2_open *open, const struct smb2_lease_kept *kept);
+void smb2__oplock_restore(struct smb2_open *open, uint8_t level, unsigned kinds);
+/* What its lease is, and will be at most once a break that is under way is over. */
+void smb2__lease_keep(const struct smb2_open *open, struct smb2_lease_kept *kept_r);
 
 /* Signing enabled, and required unless the options let clients leave it. */
 static inline uint16_t smb2_security_mode(const struct smb_server *server)

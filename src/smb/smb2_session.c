@@ -123,6 +123,13 @@ void smb2__session_end(struct smb2_session *session)
     smb2__session_unref(&reference);
 }
 
+void smb2__session_close(struct smb2_session *session)
+{
+    while (!list_is_empty(&session->opens))
+        smb2__open_end(list_first(&session->opens, struct smb2_open, link), NULL);
+    smb2__session_end(session);
+}
+
 /* ---- a logon succeeds ---- */
 
 static enum err derive(const struct smb2_channel *channel, const struct cred_result *result,

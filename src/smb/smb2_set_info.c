@@ -254,6 +254,7 @@ static void unmark(struct smb2_request *request)
             at->delete_pending = at->delete_posix = false;
         if (open->base == NULL)
             at->base_pending = false;
+        smb2__persist_update(at);
     }
 }
 
@@ -274,6 +275,7 @@ static uint32_t set_disposition(struct smb2_request *request, struct reader *dat
     if (status != STATUS_SUCCESS)
         return status;
     request->open->delete_pending = true;
+    smb2__persist_update(request->open);
     smb2__notify_deleted(request->message->server, request->open->inode);
     return STATUS_SUCCESS;
 }
@@ -296,6 +298,7 @@ static uint32_t set_disposition_ex(struct smb2_request *request, struct reader *
         if (!open->delete_on_close && !(flags & DELETE))
             return STATUS_NOT_SUPPORTED;
         open->delete_on_close = (flags & DELETE) != 0;
+        smb2__persist_update(open);
         return STATUS_SUCCESS;
     }
     if (!(flags & DELETE)) {
@@ -396,5 +399,8 @@ uint32_t smb2__set_info(struct smb2_request *request)
     if (args.class == CLASS_BASIC || args.class == CLASS_ALLOCATION || args.class == CLASS_END_OF_FILE)
         smb2__open_tell_directory(request->open, &request->context);
     writer_le16(smb2_reply(request), 2);
+    /* Its record, too, if it says what was set. */
+    if (request->open->is_persistent)
+        vfs_wait_for_metadata(&request->context);
     return smb2__request_durable(request, STATUS_SUCCESS);
 }

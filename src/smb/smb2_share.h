@@ -8,6 +8,8 @@
 
 /* Never NULL: what the configuration does not name has the defaults. Good until the next reload. */
 const struct smb_share_config *smb2__share(const struct smb_server *server, const struct vfs_export *export);
+/* Are persistent handles to be had through EXPORT over the request's connection? MS-SMB2 3.3.5.7 */
+bool smb2__share_is_persistent(const struct smb2_request *request, const struct vfs_export *export);
 /* May the request's user use its tree, and is it encrypted where it must be? STATUS_SUCCESS or
  * STATUS_ACCESS_DENIED. Closing is always possible. */
 uint32_t smb2__share_check(const struct smb2_request *request);

@@ -14,6 +14,7 @@ enum {
     SHARE_PIPE = 2,
     SHAREFLAG_ENCRYPT_DATA = 0x8000,
     SHAREFLAG_ACCESS_BASED_LISTING = 0x0800,
+    SHARE_CAP_CONTINUOUS_AVAILABILITY = 0x10,
     ACCESS_ALL = 0x001f01ff,
     ACCESS_READ = 0x001200a9,
     SHARE_PATH_MAX = 1024
@@ -123,9 +124,11 @@ static const char *share_of(const char *path)
     return share == NULL || share[1] == '\0' || strchr(share + 1, '\\') != NULL ? NULL : share + 1;
 }
 
-static void write_reply(struct smb2_request *request, bool read_only, bool encrypt)
+static void write_reply(struct smb2_request *request, const struct vfs_export *export, bool encrypt)
 {
     struct writer *writer = smb2_reply(request);
+    bool read_only = export != NULL && vfs_export_config(export)->read_only;
+    bool persistent = export != NULL && smb2__share_is_persistent(request, export);
 
     writer_le16(writer, 16);
     writer_u8(writer, request->tree->is_ipc ? SHARE_PIPE : SHARE_DISK);
@@ -133,7 +136,7 @@ static void write_reply(struct smb2_request *request, bool read_only, bool encry
     /* MS-SMB2 2.2.10: 0 is SMB2_SHAREFLAG_MANUAL_CACHING. */
     writer_le32(writer, (encrypt ? SHAREFLAG_ENCRYPT_DATA : 0) |
                             (request->tree->hides_unreadable ? SHAREFLAG_ACCESS_BASED_LISTING : 0));
-    writer_le32(writer, 0);
+    writer_le32(writer, persistent ? SHARE_CAP_CONTINUOUS_AVAILABILITY : 0);
     writer_le32(writer, read_only ? ACCESS_READ : ACCESS_ALL);
 }
 
@@ -184,6 +187,6 @@ uint32_t smb2__tree_connect(struct smb2_request *request)
     }
     request->header.tree_id = request->tree->id;
     request->message->tree_id = request->tree->id;
-    write_reply(request, !is_ipc && vfs_export_config(export)->read_only, encrypt);
+    write_reply(request, export, encrypt);
     return STATUS_SUCCESS;
 }

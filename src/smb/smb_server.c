@@ -49,6 +49,11 @@ enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state
     hashtable_init(&server->clients);
     hashtable_init(&server->create_guids);
     list_init(&server->parked);
+    list_init(&server->unrecorded);
+    if (options->records != NULL) {
+        server->records = *options->records;
+        server->has_records = true;
+    }
     list_init(&server->listeners);
     list_init(&server->conns);
     list_init(&server->watches);
@@ -119,6 +124,7 @@ void smb_server_shutdown(struct smb_server *server, void (*done)(void *data), vo
     }
     list_for_each_safe(link, following, &server->conns)
         smb2__conn_close(container_of(link, struct smb2_conn, link), true);
+    smb2__persist_stop(server);
     smb2__durable_end_all(server);
     smb2__server_check_stopped(server);
 }

@@ -107,6 +107,9 @@ void smb_server_use_shares(struct smb_server *server, struct smb_shares *shares)
     smb_shares_free(&server->shares);
     server->shares = shares;
     server->shares_generation++;
+    server->any_persistent = false;
+    for (size_t i = 0; i < shares->count; i++)
+        server->any_persistent |= shares->items[i].persistent;
 }
 
 const struct smb_share_config *smb2__share(const struct smb_server *server, const struct vfs_export *export)
@@ -119,6 +122,14 @@ const struct smb_share_config *smb2__share(const struct smb_server *server, cons
         found = bsearch(&key, server->shares->items, server->shares->count, sizeof *server->shares->items,
                         compare_names);
     return found != NULL ? found : &defaults;
+}
+
+bool smb2__share_is_persistent(const struct smb2_request *request, const struct vfs_export *export)
+{
+    const struct smb2_conn *conn = request->message->conn;
+
+    return conn != NULL && !request->session->is_guest && smb2__share(conn->server, export)->persistent &&
+           (smb2__capabilities(conn, conn->dialect) & SMB2_CAPABILITY_PERSISTENT_HANDLES) != 0;
 }
 
 /* ---- who may ---- */

@@ -1,18 +1,21 @@
 #!/bin/bash
 # smb-durable: TCP is cut under an open with a byte range and a lease. Within its time-out the client finds all of it
-# again; after it, nothing.
+# again; after it, nothing. The same with persistent handles, when the daemon is killed.
 . "$(dirname "$0")/lib.sh"
 /usr/bin/python3 -c 'import impacket' 2>/dev/null || skip "no impacket"
 configure "smb port = 445" "protocols = smb
-root mode = 0777"
+root mode = 0777
+persistent handles = yes"
 check "add a user" "$dittofsd" -c "$T/dittofs.conf" user add alice 1000 1000 <<<secret
 daemon_start
 cat >durable.py <<'PYTHON'
 import random, struct, sys, time
 from impacket.smbconnection import SMBConnection
-from impacket import smb3structs as s3
+from impacket import smb3, smb3structs as s3
 
 KEY, GUID = b'lease key no. 1.', b'create guid no 1'
+
+smb3.SMB2_GLOBAL_CAP_ENCRYPTION |= 0x10 # it says that it knows persistent handles, too
 
 def connect():
     random.seed(1) # impacket makes its ClientGuid of it: always the same machine
@@ -61,11 +64,11 @@ def create(server, tree, name, *pairs):
 def lease(state=7):
     return b'RqLs', KEY + struct.pack('<IIQ16sHH', state, 0, 0, bytes(16), 0, 0)
 
-def wish(timeout):
-    return b'DH2Q', struct.pack('<IIQ', timeout, 0, 0) + GUID
+def wish(timeout, flags=0):
+    return b'DH2Q', struct.pack('<IIQ', timeout, flags, 0) + GUID
 
-def again(file):
-    return b'DH2C', file + GUID + bytes(4)
+def again(file, flags=0):
+    return b'DH2C', file + GUID + struct.pack('<I', flags)
 
 def lock(server, tree, file, flags):
     return raw(server, tree, s3.SMB2_LOCK, struct.pack('<HHI16sQQII', 48, 1, 0, file, 0, 3, flags, 0))[0]
@@ -135,11 +138,49 @@ def after():
     expect('its range is free', lock(server, tree, file, 0x12), 0)
     expect('close', close(server, tree, file), 0)
 
+PERSISTENT = 2
+
+def before_kill():
+    server, tree = connect()
+    status, file, found = create(server, tree, 'p', lease(), wish(60000, PERSISTENT))
+    expect('a persistent open', status, 0)
+    expect('it is persistent', struct.unpack_from('<I', found[b'DH2Q'], 4)[0], PERSISTENT)
+    expect('and data', write(server, tree, file, b'hello'), 0)
+    expect('and a range', lock(server, tree, file, 0x12), 0)
+    open('file', 'wb').write(file)
+
+def after_kill():
+    server, tree = connect()
+    status, other, found = create(server, tree, 'p', lease())
+    file = open('file', 'rb').read()
+    status, nothing, found = create(server, tree, 'p', lease(), again(file))
+    expect('nothing for who calls it durable', status, 0xc0000034)
+    status, file, found = create(server, tree, 'p', lease(), again(file, PERSISTENT))
+    expect('it is there', status, 0)
+    expect('with its lease', struct.unpack_from('<I', found[b'RqLs'], 16)[0], 7)
+    assert read(server, tree, file, 5) == b'hello'
+    expect('its range is held', lock(server, tree, other, 0x12), 0xc0000055)
+    expect('and can be given back', lock(server, tree, file, 4), 0)
+    expect('so that it is free', lock(server, tree, other, 0x12), 0)
+    expect('close', close(server, tree, file), 0)
+    expect('close', close(server, tree, other), 0)
+
 globals()[sys.argv[1]]()
 PYTHON
 for part in within after; do
 	check "$part its time" timeout 60 /usr/bin/python3 durable.py $part && sed -n 's/^ok/        ok/p' check.out
 done
+run() { check "$1" timeout 60 /usr/bin/python3 durable.py "$1" && sed -n 's/^ok/        ok/p' check.out; }
+missing() { "$DITTOFS_BUILD/dittofsctl" -c "$T/dittofs.conf" grace | grep -c '^  alice at 127.0.0.1:.*1 open files'; }
+run before_kill
+daemon_kill
+daemon_start
+is "who is missing" "$(missing)" 1
+run after_kill
+is "who is missing then" "$(missing)" 0
+daemon_kill
+daemon_start
+is "who is missing at the next start" "$(missing)" 0
 daemon_stop
 check_store
 finish

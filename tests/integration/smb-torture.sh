@@ -16,6 +16,7 @@ share() { # NAME LINES
 share hidenames "hide dot files = yes
 hide files = /hidefile/"
 share hideunread "hide unreadable = yes"
+share kept "persistent handles = yes"
 for user in alice:1000 bob:1001; do
 	check "add ${user%:*}" "$dittofsd" -c "$T/dittofs.conf" user add "${user%:*}" "${user#*:}" 1000 <<<secret
 done
@@ -70,6 +71,13 @@ while IFS=$'\t' read -r name result seconds reason; do
 		[ "$result" = success ] || [ "$result" = skip ] || not_ok "$name: $result after $seconds s: $reason"
 	fi
 done <results
+# Where handles are persistent these ask for other answers.
+if [ $# = 0 ]; then
+	grep -E '^smb2\.durable-v2-open\.' listed >kept.tests
+	"$here/smbtorture" 445 kept kept.tests kept.results
+	at_least "tests of durable handles" "$(wc -l <kept.tests)" 15
+	is "tests that fail on a share with persistent handles" "$(awk -F'\t' '$2 != "success" { print $1 }' kept.results)" ""
+fi
 at_least "tests that pass" "$passed" "$([ $# -gt 0 ] && echo 0 || echo 1)"
 echo "$(wc -l <results) tests: $(cut -f2 results | sort | uniq -c | tr -s ' \n' ' ')"
 [ -z "${SMBTORTURE_RESULTS:-}" ] || cp results "$SMBTORTURE_RESULTS"

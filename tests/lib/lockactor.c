@@ -117,11 +117,23 @@ static enum outcome of_smb(const struct actor *actor, const char *what, uint32_t
 
 /* ---- actors ---- */
 
+static void connect_persistent(struct actor *actor)
+{
+    actor->smb = smbworld_connect(actor->world);
+    memset(actor->smb->guid, 0xff, sizeof actor->smb->guid);
+    memcpy(actor->smb->guid, actor->name, strnlen(actor->name, sizeof actor->smb->guid));
+    smbworld_log_on(actor->smb, "alice", "a");
+}
+
 static void connect_all(struct actor *actor)
 {
     static uint32_t clients;
     struct nfsworld *nfs = actor->world->nfs;
 
+    if (actor->is_persistent) {
+        connect_persistent(actor);
+        return;
+    }
     if (actor->protocol == ACTOR_SMB) {
         actor->smb = smbworld_client(actor->world, "alice");
         return;
@@ -137,6 +149,19 @@ static void connect_all(struct actor *actor)
     }
     actor->wire = wire4_open(actor->rpc, (uint32_t)(actor->protocol - ACTOR_V40));
     wire4_introduce(actor->wire, actor->name, 1, false);
+}
+
+struct actor *actor_new_persistent(struct smbworld *world, const char *name)
+{
+    struct actor *actor = calloc(1, sizeof *actor);
+
+    assert_non_null(actor);
+    actor->world = world;
+    actor->protocol = ACTOR_SMB;
+    actor->is_persistent = true;
+    snprintf(actor->name, sizeof actor->name, "%s", name);
+    connect_all(actor);
+    return actor;
 }
 
 struct actor *actor_new(struct smbworld *world, enum actor_protocol protocol, const char *name)
@@ -263,13 +288,41 @@ static uint32_t smb_share(unsigned deny)
            (deny & OPEN_DELETE ? 0 : SMB2C_SHARE_DELETE);
 }
 
-static enum outcome open_smb(struct actor *actor, const char *name, unsigned access, unsigned deny)
+enum { PERSISTENT = 2, AT_FLAGS = 4, AT_GUID = 16, AT_AGAIN_FLAGS = 32 };
+
+/* The server says that it is. */
+static void check_persistent(const struct actor *actor)
 {
+    struct reader data;
+    uint32_t timeout_ms = 0, flags = 0;
+
+    assert_true(smb2client_context(actor->smb, "DH2Q", &data));
+    assert_true(reader_le32(&data, &timeout_ms) && reader_le32(&data, &flags));
+    assert_int_equal(flags, PERSISTENT);
+}
+
+/* AGAIN: what it has open already. */
+static enum outcome open_smb(struct actor *actor, const char *name, unsigned access, unsigned deny,
+                             bool again)
+{
+    uint8_t request[32] = {[AT_FLAGS] = PERSISTENT}, reconnect[36] = {[AT_AGAIN_FLAGS] = PERSISTENT};
+    struct smb2c_context contexts[] = {{"DH2Q", request, sizeof request}, {NULL, NULL, 0}};
     struct smb2c_create create = {
         .name = name, .access = smb_access(access), .share = smb_share(deny), .disposition = SMB2C_OPEN};
     struct smb2c_opened opened;
-    enum outcome outcome = of_smb(actor, "CREATE", smb2client_create(actor->smb, &create, &opened));
+    enum outcome outcome;
 
+    memcpy(request + AT_GUID, actor->smb->guid, 16);
+    memcpy(reconnect, actor->file, sizeof actor->file);
+    memcpy(reconnect + AT_GUID, actor->smb->guid, 16);
+    if (again)
+        contexts[0] = (struct smb2c_context){"DH2C", reconnect, sizeof reconnect};
+    if (actor->is_persistent)
+        create.contexts = contexts;
+    outcome = of_smb(actor, "CREATE", smb2client_create(actor->smb, &create, &opened));
+    if (outcome == OUT_OK && actor->is_persistent && !again)
+        check_persistent(actor);
+    snprintf(actor->file_name, sizeof actor->file_name, "%s", name);
     if (outcome == OUT_OK)
         memcpy(actor->file, opened.file, sizeof actor->file);
     actor->has_open = actor->found = outcome == OUT_OK;
@@ -284,7 +337,7 @@ enum outcome actor_open(struct actor *actor, const char *name, unsigned access, 
     actor->access = access;
     actor->deny = deny;
     if (actor->protocol == ACTOR_SMB)
-        return open_smb(actor, name, access, deny);
+        return open_smb(actor, name, access, deny, false);
     if (actor->protocol != ACTOR_V3)
         return open_4(actor, name, access, deny);
     outcome = find_3(actor, name);
@@ -404,7 +457,11 @@ enum outcome actor_reclaim(struct actor *actor, uint64_t offset, uint64_t length
     enum outcome outcome = OUT_OK;
     uint32_t status;
 
-    assert_int_not_equal(actor->protocol, ACTOR_SMB);
+    if (actor->protocol == ACTOR_SMB) {
+        outcome = open_smb(actor, actor->file_name, actor->access, actor->deny, true);
+        actor->has_lock = outcome == OUT_OK;
+        return outcome;
+    }
     actor->has_lock = false;
     if (actor->protocol == ACTOR_V3) {
         if (actor->has_open)

@@ -44,6 +44,8 @@ struct actor {
     /* SMB */
     struct smb2client *smb;
     uint8_t file[SMB2C_FILE_ID];
+    bool is_persistent; /* its opens are, and its machine is always the same */
+    char file_name[32];
     /* what it has of its file */
     bool found;    /* a handle */
     bool has_open; /* an open (NLM: a share) */
@@ -53,10 +55,12 @@ struct actor {
 
 /* NAME tells its client from the others. */
 struct actor *actor_new(struct smbworld *world, enum actor_protocol protocol, const char *name);
+/* Of SMB, with persistent handles (smbworld_open_persistent). */
+struct actor *actor_new_persistent(struct smbworld *world, const char *name);
 /* Ends the connections without giving anything back. */
 void actor_free(struct actor **actor);
 /* The same client again, after a restart of the server: it has lost its connections, and a new one of SMB
- * nothing of the old. Handles and what it held are remembered. */
+ * nothing of the old, unless that is persistent. Handles and what it held are remembered. */
 void actor_reconnect(struct actor *actor);
 /* Says that it has reclaimed everything, where its protocol can. */
 void actor_complete(struct actor *actor);
@@ -69,7 +73,8 @@ enum outcome actor_open_lease(struct actor *actor, const char *name, unsigned ac
 /* Needs an open, but for NLM. */
 enum outcome actor_lock(struct actor *actor, uint64_t offset, uint64_t length, bool exclusive);
 enum outcome actor_unlock(struct actor *actor, uint64_t offset, uint64_t length);
-/* What was open and locked before a restart, by NLM and NFSv4: the open, and one range. */
+/* What was open and locked before a restart, by NLM and NFSv4: the open, and one range; by SMB, if it is
+ * persistent: the open. */
 enum outcome actor_reclaim(struct actor *actor, uint64_t offset, uint64_t length, bool exclusive);
 /* I/O of the file that was opened or found: NFSv3 and NFSv4 by handle alone (a special stateid). */
 enum outcome actor_read(struct actor *actor);

@@ -152,6 +152,14 @@ void nfsworld_restart(struct nfsworld *world)
     start(world);
 }
 
+void nfsworld_crash(struct nfsworld *world, uint64_t seed)
+{
+    simdisk_power_cut(world->disk, seed);
+    stop_front(world);
+    stop_back(world);
+    start(world);
+}
+
 void nfsworld_turn(struct nfsworld *world, int count)
 {
     for (int i = 0; i < count; i++)

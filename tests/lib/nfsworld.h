@@ -46,6 +46,8 @@ void nfsworld_close(struct nfsworld **world);
 void nfsworld_abandon(struct nfsworld **world);
 /* Ends it and starts another one on the same disk, with the same exports and port. */
 void nfsworld_restart(struct nfsworld *world);
+/* The power goes, with all that was not synced, and comes back: SEED says what of it is left. */
+void nfsworld_crash(struct nfsworld *world, uint64_t seed);
 /* Turns the loop COUNT times. */
 void nfsworld_turn(struct nfsworld *world, int count);
 /* The simulated clock (which the test has installed) goes on by MS, in steps of at most a second, and the

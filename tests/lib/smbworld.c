@@ -10,18 +10,37 @@
 #include "smbworld.h"
 #include "auth_fixture.h"
 
+#include "daemon/state_records_priv.h"
 #include "dittofs/vfs.h"
+#include "simdisk.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+static void use_shares(struct smbworld *world)
+{
+    struct smb_share_config configs[NFSWORLD_EXPORTS_MAX];
+    struct smb_shares *shares;
+
+    for (size_t i = 0; i < world->nfs->export_count; i++)
+        configs[i] = (struct smb_share_config){.name = world->nfs->exports[i].name, .persistent = true};
+    assert_int_equal(smb_shares_new(configs, world->nfs->export_count, &shares), ERR_OK);
+    smb_server_use_shares(world->server, shares);
+}
+
 static void start(struct smbworld *world)
 {
+    struct recovery_store records = state_records(world->nfs->store);
     struct net_address address;
 
+    world->options.records = &records;
     assert_int_equal(smb_server_open(world->nfs->loop, world->nfs->vfs, world->nfs->state, world->identity,
                                      &world->options, &world->server),
                      ERR_OK);
+    world->options.records = NULL;
+    if (world->persistent)
+        use_shares(world);
+    assert_int_equal(smb_server_restore(world->server), ERR_OK);
     assert_int_equal(net_address_parse("127.0.0.1", world->port, &address), ERR_OK);
     assert_int_equal(smb_server_listen(world->server, &address, &world->port), ERR_OK);
 }
@@ -50,18 +69,33 @@ struct vfs_export_config smbworld_export(const char *name)
     return export;
 }
 
-struct smbworld *smbworld_open_exports(const struct vfs_export_config *exports, size_t count,
-                                       const struct nfsworld_options *nfs, const struct smb_options *options)
+static struct smbworld *open_world(const struct vfs_export_config *exports, size_t count,
+                                   const struct nfsworld_options *nfs, const struct smb_options *options,
+                                   bool persistent)
 {
     struct smbworld *world = calloc(1, sizeof *world);
 
     assert_non_null(world);
+    world->persistent = persistent;
     if (options != NULL)
         world->options = *options;
     world->identity = fixture_identity();
     world->nfs = nfsworld_open(exports, count, nfs);
     start(world);
     return world;
+}
+
+struct smbworld *smbworld_open_exports(const struct vfs_export_config *exports, size_t count,
+                                       const struct nfsworld_options *nfs, const struct smb_options *options)
+{
+    return open_world(exports, count, nfs, options, false);
+}
+
+struct smbworld *smbworld_open_persistent(const struct nfsworld_options *nfs)
+{
+    struct vfs_export_config export = smbworld_export("a");
+
+    return open_world(&export, 1, nfs, NULL, true);
 }
 
 struct smbworld *smbworld_open(const struct nfsworld_options *nfs, const struct smb_options *options)
@@ -86,6 +120,14 @@ void smbworld_restart(struct smbworld *world)
 {
     stop(world);
     nfsworld_restart(world->nfs);
+    start(world);
+}
+
+void smbworld_crash(struct smbworld *world, uint64_t seed)
+{
+    simdisk_power_cut(world->nfs->disk, seed);
+    stop(world);
+    nfsworld_crash(world->nfs, seed + 1);
     start(world);
 }
 

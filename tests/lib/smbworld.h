@@ -19,6 +19,7 @@ struct smbworld {
     struct smb_server *server;
     struct smb_options options;
     uint16_t port;
+    bool persistent; /* all shares have persistent handles */
     bool done;
 };
 
@@ -27,9 +28,13 @@ struct smbworld *smbworld_open(const struct nfsworld_options *nfs, const struct 
 /* The same with other exports; VFS_SMB must be in the protocols of those that are to be shares. */
 struct smbworld *smbworld_open_exports(const struct vfs_export_config *exports, size_t count,
                                        const struct nfsworld_options *nfs, const struct smb_options *options);
+/* The export "a" as a share with persistent handles. */
+struct smbworld *smbworld_open_persistent(const struct nfsworld_options *nfs);
 /* Close the clients first. */
 void smbworld_close(struct smbworld **world);
 void smbworld_restart(struct smbworld *world);
+/* See nfsworld_crash. */
+void smbworld_crash(struct smbworld *world, uint64_t seed);
 /* nfsworld_export with SMB. */
 struct vfs_export_config smbworld_export(const char *name);
 

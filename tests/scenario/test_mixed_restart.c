@@ -1,7 +1,8 @@
 /*
  * test_mixed_restart.c - a restart while 50 hosts of NLM, 50 clients of NFSv4 (4.0, 4.1 and 4.2 in turns) and
- * 50 machines of SMB hold a range each of one file. NFS reclaims: nothing is lost, nothing is given away in
- * between, and grace is over as soon as all are back. What SMB held is gone with its connections.
+ * 50 machines of SMB, whose handles are persistent, hold a range each of one file. NFS reclaims, SMB's stand
+ * from the first moment: nothing is lost, nothing is given away in between, and grace is over as soon as all
+ * of NFS are back. What machines of SMB without persistent handles held is gone with their connections.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +31,7 @@ enum {
 static struct smbworld *world;
 static struct actor *owners[OWNERS];       /* by number: its range is number * RANGE */
 static struct actor *strangers[STRANGERS]; /* NFSv3, NFSv4.1, SMB: who held nothing */
+static bool persistent;                    /* SMB's handles are */
 
 static enum actor_protocol protocol_of(int number)
 {
@@ -70,7 +72,8 @@ static void new_actors(void)
 
     for (int i = 0; i < OWNERS; i++) {
         snprintf(name, sizeof name, "owner %d", i);
-        owners[i] = actor_new(world, protocol_of(i), name);
+        owners[i] = persistent && is_smb(i) ? actor_new_persistent(world, name)
+                                            : actor_new(world, protocol_of(i), name);
         assert_int_equal(actor_open(owners[i], "f", access_of(owners[i]), 0), OUT_OK);
         assert_int_equal(actor_lock(owners[i], offset_of(i), RANGE, true), OUT_OK);
     }
@@ -80,7 +83,7 @@ static void new_actors(void)
     }
 }
 
-static int set_up(void **state)
+static int set_up_world(bool with_persistent)
 {
     struct nfsworld_options options = {
         .state = {.grace_ms = GRACE_MS, .lease_ms = LEASE_MS},
@@ -91,10 +94,10 @@ static int set_up(void **state)
     struct nfs3_handle top;
     struct nfs3_result r;
 
-    (void)state;
+    persistent = with_persistent;
     simclock_install();
     simclock_set_tick_ns(1000);
-    world = smbworld_open(&options, NULL);
+    world = persistent ? smbworld_open_persistent(&options) : smbworld_open(&options, NULL);
     maker = nfsworld_client(world->nfs, 0, 0);
     top = nfsworld_mount(maker, "/a");
     assert_int_equal(nfs3_create(maker, &top, "f", 1, &attr, 0, &r), RPCCLIENT_SUCCESS);
@@ -103,6 +106,18 @@ static int set_up(void **state)
     new_actors();
     assert_int_equal(counters().locks, OWNERS);
     return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return set_up_world(true);
+}
+
+static int set_up_without(void **state)
+{
+    (void)state;
+    return set_up_world(false);
 }
 
 static int tear_down(void **state)
@@ -117,14 +132,32 @@ static int tear_down(void **state)
     return 0;
 }
 
+static bool count_opens(void *data, const struct smb_missing *missing)
+{
+    *(unsigned *)data += missing->opens;
+    return true;
+}
+
+static unsigned smb_missing(void)
+{
+    unsigned opens = 0;
+
+    smb_missing_each(world->server, count_opens, &opens);
+    return opens;
+}
+
 static void restart(void)
 {
-    smbworld_restart(world);
+    if (persistent)
+        smbworld_crash(world, 1);
+    else
+        smbworld_restart(world);
     assert_true(grace_is_active(world->nfs->state));
-    assert_int_equal(counters().locks, 0);
+    assert_int_equal(counters().locks, persistent ? EACH : 0);
+    assert_int_equal(smb_missing(), persistent ? EACH : 0);
     for (int i = 0; i < OWNERS; i++) {
         actor_reconnect(owners[i]);
-        if (is_smb(i))
+        if (is_smb(i) && !persistent)
             owners[i]->has_open = owners[i]->has_lock = false;
     }
     for (int i = 0; i < STRANGERS; i++) {
@@ -144,7 +177,8 @@ static void nothing_new(void)
     assert_int_equal(actor_open(nfs4, "f", OPEN_READ | OPEN_WRITE, 0), OUT_LATER);
     assert_int_equal(actor_open(smb, "f", OPEN_READ | OPEN_WRITE, 0), OUT_LATER);
     /* Nor do those of SMB that come back. */
-    assert_int_equal(actor_open(owners[2], "f", OPEN_READ | OPEN_WRITE, 0), OUT_LATER);
+    if (!persistent)
+        assert_int_equal(actor_open(owners[2], "f", OPEN_READ | OPEN_WRITE, 0), OUT_LATER);
 }
 
 /* Not in the order in which they locked. */
@@ -153,7 +187,7 @@ static void reclaim_all(int but)
     for (int i = 0; i < OWNERS; i++) {
         int number = (i * 77 + 5) % OWNERS;
 
-        if (is_smb(number) || number == but)
+        if ((is_smb(number) && !persistent) || number == but)
             continue;
         assert_int_equal(actor_reclaim(owners[number], offset_of(number), RANGE, true), OUT_OK);
         assert_true(grace_is_active(world->nfs->state));
@@ -175,28 +209,37 @@ static void ask_for_more(int but)
     }
 }
 
-/* What every owner of NFS has is denied to all others; where SMB was, and beside it all, is free. */
-static void check_ranges(int lost)
+/* Those of SMB, whose handles are not persistent, take what was theirs again, and no more. */
+static void take_again(int lost)
 {
-    struct actor *nfs3 = strangers[0], *nfs4 = strangers[1];
-
-    assert_int_equal(actor_open(nfs4, "f", OPEN_READ | OPEN_WRITE, 0), OUT_OK);
-    for (int i = 0; i < OWNERS; i++) {
-        struct actor *asker = i % 2 == 0 ? nfs3 : nfs4;
-        enum outcome wanted = is_smb(i) || i == lost ? OUT_OK : OUT_DENIED;
-
-        assert_int_equal(actor_lock(asker, offset_of(i), RANGE, false), wanted);
-        if (wanted == OUT_OK)
-            assert_int_equal(actor_unlock(asker, offset_of(i), RANGE), OUT_OK);
-    }
-    assert_int_equal(counters().locks, 2 * EACH - (lost >= 0 ? 1 : 0));
-    /* Those of SMB take what was theirs again, and no more. */
     for (int i = 2; i < OWNERS; i += 3) {
         assert_int_equal(actor_open(owners[i], "f", OPEN_READ | OPEN_WRITE, 0), OUT_OK);
         assert_int_equal(actor_lock(owners[i], offset_of(i), RANGE, true), OUT_OK);
         if (i - 1 != lost)
             assert_int_equal(actor_lock(owners[i], offset_of(i - 1), RANGE, true), OUT_DENIED);
     }
+}
+
+/* What every owner has is denied to all others; where SMB was without persistent handles, and beside it all,
+ * is free. */
+static void check_ranges(int lost)
+{
+    unsigned held = (persistent ? OWNERS : 2 * EACH) - (lost >= 0 ? 1 : 0);
+
+    struct actor *nfs3 = strangers[0], *nfs4 = strangers[1];
+
+    assert_int_equal(actor_open(nfs4, "f", OPEN_READ | OPEN_WRITE, 0), OUT_OK);
+    for (int i = 0; i < OWNERS; i++) {
+        struct actor *asker = i % 2 == 0 ? nfs3 : nfs4;
+        enum outcome wanted = (is_smb(i) && !persistent) || i == lost ? OUT_OK : OUT_DENIED;
+
+        assert_int_equal(actor_lock(asker, offset_of(i), RANGE, false), wanted);
+        if (wanted == OUT_OK)
+            assert_int_equal(actor_unlock(asker, offset_of(i), RANGE), OUT_OK);
+    }
+    assert_int_equal(counters().locks, held);
+    if (!persistent)
+        take_again(lost);
     assert_int_equal(counters().locks, OWNERS - (lost >= 0 ? 1 : 0));
 }
 
@@ -216,7 +259,8 @@ static void all_come_back(void **state)
     restart();
     nothing_new();
     reclaim_all(-1);
-    assert_int_equal(counters().locks, 2 * EACH);
+    assert_int_equal(counters().locks, persistent ? OWNERS : 2 * EACH);
+    assert_int_equal(smb_missing(), 0);
     nfsworld_advance(world->nfs, 500);
     ask_for_more(-1);
     end_within(EARLY_MS);
@@ -263,10 +307,39 @@ static void one_stays_away(void **state)
     check_ranges(AWAY);
 }
 
+/* Nobody of SMB comes back: grace does not wait for them, and what they had is not given away; when their
+ * time is over, it is free. */
+static void smb_stays_away(void **state)
+{
+    enum { TIME_MS = 60000, AWAY = 2 };
+
+    (void)state;
+    restart();
+    for (int i = 0; i < OWNERS; i++) {
+        if (!is_smb(i))
+            assert_int_equal(actor_reclaim(owners[i], offset_of(i), RANGE, true), OUT_OK);
+    }
+    for (int i = 0; i < OWNERS; i++)
+        actor_complete(owners[i]);
+    nfsworld_advance(world->nfs, 500);
+    ask_for_more(-1);
+    end_within(EARLY_MS);
+    assert_int_equal(smb_missing(), EACH);
+    assert_int_equal(actor_open(strangers[0], "f", 0, 0), OUT_OK);
+    check_ranges(-1);
+    nfsworld_advance(world->nfs, TIME_MS);
+    assert_int_equal(smb_missing(), 0);
+    assert_int_equal(counters().locks, 2 * EACH);
+    assert_int_equal(actor_lock(strangers[0], offset_of(AWAY), RANGE, true), OUT_OK);
+    assert_int_equal(actor_reclaim(owners[AWAY], offset_of(AWAY), RANGE, true), OUT_GONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_come_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(all_come_back, set_up_without, tear_down),
+        cmocka_unit_test_setup_teardown(smb_stays_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_stays_away, set_up, tear_down),
     };
 

@@ -207,6 +207,7 @@ static void shares(void **state)
                                       "   @500\n"
                                       "guest ok = yes\n"
                                       "browseable = no\n"
+                                      "persistent handles = yes\n"
                                       "comment = two words\n"
                                       "hide dot files = yes\n"
                                       "hide files = /~*/two words/\n"
@@ -220,7 +221,7 @@ static void shares(void **state)
     assert_string_equal(config->smb.comment, "what it is");
     assert_string_equal(plain->name, "plain");
     assert_null(plain->comment);
-    assert_false(plain->hidden || plain->guest_ok);
+    assert_false(plain->hidden || plain->guest_ok || plain->persistent);
     assert_int_equal(plain->encryption, SMB_ENCRYPT_OFF);
     assert_int_equal(plain->valid_user_count, 0);
     assert_false(plain->hide_dot_files || plain->hide_unreadable);
@@ -230,7 +231,7 @@ static void shares(void **state)
     assert_string_equal(full->hide_files[0], "~*");
     assert_string_equal(full->hide_files[1], "two words");
     assert_string_equal(full->comment, "two words");
-    assert_true(full->hidden && full->guest_ok);
+    assert_true(full->hidden && full->guest_ok && full->persistent);
     assert_int_equal(full->encryption, SMB_ENCRYPT_REQUIRED);
     assert_int_equal(full->valid_user_count, 3);
     assert_string_equal(full->valid_users[0], "alice");
