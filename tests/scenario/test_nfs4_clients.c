@@ -8,12 +8,16 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "dittofs/client.h"
 #include "nfs4client.h"
+#include "nfs4wire.h"
 #include "nfsworld.h"
 #include "simclock.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { LEASE_MS = 20000 };
 enum { CONFIRMED_R = (int)0x80000000, UPDATE = 0x40000000, USE_NON_PNFS = 0x10000 };
@@ -580,6 +584,40 @@ static void test_lease(void **state)
     }
 }
 
+/* Administrators see where a client's last connection comes from. */
+static void check_address(const struct rpcclient *rpc)
+{
+    const struct client *client = client_next(world->state, NULL);
+    struct sockaddr_in own = {0};
+    socklen_t length = sizeof own;
+    struct client_description description;
+    char text[32];
+
+    assert_non_null(client);
+    assert_null(client_next(world->state, client));
+    assert_int_equal(getsockname(rpc->fd, (struct sockaddr *)&own, &length), 0);
+    snprintf(text, sizeof text, "127.0.0.1:%u", ntohs(own.sin_port));
+    client_describe(client, &description);
+    assert_string_equal(description.protocol, "NFSv4.1");
+    assert_string_equal(description.address, text);
+}
+
+static void test_address(void **state)
+{
+    struct rpcclient *first = nfsworld_client(world, 0, 0), *second = nfsworld_client(world, 0, 0);
+    struct wire4 *wire = wire4_open(first, 1);
+
+    (void)state;
+    wire4_introduce(wire, "somebody", 1, true);
+    check_address(first);
+    wire->rpc = second;
+    expect4(wire, NFS4_OK, wire4_putrootfh(wire));
+    check_address(second);
+    wire4_close(&wire);
+    rpcclient_close(&first);
+    rpcclient_close(&second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -595,6 +633,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_destroy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reclaim_complete, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lease, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_address, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

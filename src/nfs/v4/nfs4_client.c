@@ -19,6 +19,14 @@ static void client_gone(struct client *client, void *user)
     free(user);
 }
 
+void nfs4__client_seen(const struct nfs4_compound *compound, struct nfs4_client *user)
+{
+    char text[NET_ADDRESS_TEXT];
+
+    if (user != NULL)
+        snprintf(user->address, sizeof user->address, "%s", net_address_format(&compound->call->peer, text));
+}
+
 static void client_describe_it(const struct client *client, void *user,
                                struct client_description *description)
 {

@@ -129,6 +129,7 @@ static uint32_t record(struct nfs4_compound *compound, struct client_spec *spec)
 
     if (user == NULL)
         return NFS4ERR_DELAY;
+    nfs4__client_seen(compound, user);
     spec->user = user;
     err = client_new(compound->server->state, spec, NULL, &client);
     if (err != ERR_OK) {

@@ -191,7 +191,10 @@ bool nfs4__bind_connection(struct nfs4_compound *compound, struct session *sessi
         return true;
     if ((session_directions(session, conn) & directions) == directions)
         return true;
-    return watch(compound->server, conn) != NULL && session_attach(session, conn, directions) == ERR_OK;
+    if (watch(compound->server, conn) == NULL || session_attach(session, conn, directions) != ERR_OK)
+        return false;
+    nfs4__client_seen(compound, client_user(session_client(session)));
+    return true;
 }
 
 /* The client has another connection for calls: what became of the last one says nothing of it. */

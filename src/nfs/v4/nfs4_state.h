@@ -38,7 +38,8 @@ struct nfs4_client {
     uint64_t generation;         /* tells this record from an earlier one of the client */
     uint64_t tested_ms;          /* when CB_NULL was sent last */
     struct nfs4_path_test *test; /* under way, or NULL */
-    /* 4.0: where it wants to be called back; also told with CLID_INUSE */
+    /* 4.0: where it wants to be called back; also told with CLID_INUSE. 4.1: where its last connection comes
+     * from, as text */
     char netid[NFS4_NETID_MAX + 1];
     char address[NFS4_ADDRESS_MAX + 1];
     struct net_address callback_address;
@@ -49,6 +50,8 @@ struct nfs4_client {
     uint64_t asked_ms; /* when it was last asked to give some back (CB_RECALL_ANY) */
 };
 struct nfs4_client *nfs4__client_new(void);
+/* 4.1: the compound comes from a connection that the client has not used before. */
+void nfs4__client_seen(const struct nfs4_compound *compound, struct nfs4_client *user);
 extern const struct client_operations nfs4__client_operations;
 
 /* Who asks, in the form that client.h compares: flavour and user. */
