@@ -258,6 +258,31 @@ static void hosts(void **state)
     assert_int_equal(smb2client_close_file(client, opened.file), STATUS_SUCCESS);
 }
 
+/* ---- squash ---- */
+
+/* Those who logged on are users like NFS's: an export that makes everybody one user makes them that, too. */
+static void squashed(void **state)
+{
+    struct vfs_export_config exports[] = {smbworld_export("a"), smbworld_export("b")};
+    struct smb2c_create create = {.name = "file", .access = ALL, .disposition = SMB2C_MAKE};
+    struct smb2c_opened opened;
+
+    (void)state;
+    smb2client_close(&client);
+    smbworld_close(&world);
+    for (size_t i = 0; i < 2; i++) {
+        exports[i].root_uid = 1000; /* alice's */
+        exports[i].root_mode = 0755;
+    }
+    exports[1].squash = VFS_SQUASH_ALL;
+    world = smbworld_open_exports(exports, 2, NULL, NULL);
+    client = smbworld_client(world, "alice");
+    assert_int_equal(smb2client_create(client, &create, &opened), STATUS_SUCCESS);
+    assert_int_equal(smb2client_close_file(client, opened.file), STATUS_SUCCESS);
+    assert_int_equal(smb2client_tree_connect(client, "b"), STATUS_SUCCESS);
+    assert_int_equal(smb2client_create(client, &create, &opened), STATUS_ACCESS_DENIED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +290,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(written_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unreadable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hosts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(squashed, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
