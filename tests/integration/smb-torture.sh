@@ -10,12 +10,14 @@ expected=$here/smbtorture-expected.txt
 
 configure "smb port = 445" "protocols = nfs3 nfs4 smb
 root mode = 0777"
-share() { # NAME LINES
-	printf '[export %s]\nprotocols = nfs3 nfs4 smb\nsquash = none\nroot mode = 0777\n%s\n' "$1" "$2" >>"$T/dittofs.conf"
+share() { # NAME LINES [MODE]
+	printf '[export %s]\nprotocols = nfs3 nfs4 smb\nsquash = none\nroot mode = %s\n%s\n' "$1" "${3:-0777}" "$2" \
+		>>"$T/dittofs.conf"
 }
 share hidenames "hide dot files = yes
 hide files = /hidefile/"
 share hideunread "hide unreadable = yes"
+share noperm "" 0700
 share kept "persistent handles = yes"
 for user in alice:1000 bob:1001; do
 	check "add ${user%:*}" "$dittofsd" -c "$T/dittofs.conf" user add "${user%:*}" "${user#*:}" 1000 <<<secret

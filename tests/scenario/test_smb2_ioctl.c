@@ -410,6 +410,52 @@ static void holes(void **state)
     assert_false(open_for("f", 0).attributes & SMB2_ATTRIBUTE_SPARSE);
 }
 
+/* COUNT of the pairs of offset and length; PROCESSED_R: how many were. */
+static uint32_t trim(const uint8_t *file, uint32_t count, const uint64_t *pairs, uint32_t *processed_r)
+{
+    struct reader output = {0};
+    uint8_t bytes[64];
+    struct writer input;
+    uint32_t status;
+
+    writer_init(&input, bytes, sizeof bytes);
+    writer_le32(&input, 0);
+    writer_le32(&input, count);
+    for (uint32_t i = 0; i < 2 * count; i++)
+        writer_le64(&input, pairs[i]);
+    status = fsctl(file, FSCTL_FILE_LEVEL_TRIM, &input, ROOM, &output);
+    if (status == STATUS_SUCCESS)
+        assert_true(reader_le32(&output, processed_r));
+    return status;
+}
+
+/* What the file system says it can do (MS-FSCC 2.5.8), it does: whole pages are given back, and no others. */
+static void trims(void **state)
+{
+    struct smb2c_opened file = open_for("f", 0), reader = open_for("f", SMB2C_READ_DATA);
+    static const uint64_t pairs[] = {0, 65536, 2 * 65536 + 1, 65536};
+    static const uint8_t zeros[65536];
+    struct reader data;
+    uint32_t flags = 0, processed = 0;
+
+    (void)state;
+    assert_int_equal(smb2client_query_info(client, file.file, 2, 11, 0, ROOM, &data), STATUS_SUCCESS);
+    assert_true(reader_skip(&data, 16) && reader_le32(&data, &flags));
+    assert_int_equal(flags, 1 | 2 | 8);
+    fill(file.file, 0, 4 * 65536);
+    assert_int_equal(trim(reader.file, 1, pairs, &processed), STATUS_ACCESS_DENIED);
+    assert_int_equal(trim(file.file, 0, pairs, &processed), STATUS_INVALID_PARAMETER);
+    assert_int_equal(trim(file.file, 2, pairs, &processed), STATUS_SUCCESS);
+    assert_int_equal(processed, 2);
+    assert_int_equal(smb2client_read(client, file.file, 0, 65536, &data), STATUS_SUCCESS);
+    assert_memory_equal(data.at, zeros, 65536);
+    expect_filled(file.file, 65536, 65536 + 4096, 65536);
+    assert_int_equal(smb2client_read(client, file.file, 2 * 65536 + 4096, 65536 - 4096, &data),
+                     STATUS_SUCCESS);
+    assert_memory_equal(data.at, zeros, 65536 - 4096);
+    expect_filled(file.file, 3 * 65536, 65536, 3 * 65536);
+}
+
 static void attributes(void **state)
 {
     struct smb2c_opened file = open_for("f", 0);
@@ -480,6 +526,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(copy_locks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(duplicates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(holes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(trims, set_up, tear_down),
         cmocka_unit_test_setup_teardown(attributes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(server, set_up, tear_down),
     };
