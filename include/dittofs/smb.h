@@ -107,6 +107,8 @@ void smb_missing_each(const struct smb_server *server,
                       bool (*each)(void *data, const struct smb_missing *missing), void *data);
 /* Ends a session with all that it holds, durable handles, too: ERR_NOENT. */
 enum err smb_session_disconnect(struct smb_server *server, uint64_t id) ERR_MUST_CHECK;
+/* The same for all sessions of USER, who may not log on any more. */
+void smb_user_disconnect(struct smb_server *server, const char *user);
 
 /* Ends listeners and connections; DONE is called, later or at once, when all requests in flight are back. */
 void smb_server_shutdown(struct smb_server *server, void (*done)(void *data), void *data);

@@ -106,14 +106,24 @@ static enum control_step passwd(struct control_walk *walk, char *const *argument
     return step;
 }
 
+/* user remove NAME: his sessions end with it. */
 static enum control_step take_away(struct control_walk *walk, char *const *arguments, unsigned count)
 {
+    struct smb_server *server = walk->subject->smb->server;
+    const struct ident_user *found = NULL;
+    char name[IDENT_NAME_MAX + 1] = "";
     struct users users;
     enum err err = open_users(walk, &users);
 
     (void)count;
     if (err == ERR_OK)
+        found = ident_user_find(of(&users), arguments[0]);
+    if (found != NULL)
+        memcpy(name, found->name, sizeof name);
+    if (err == ERR_OK)
         err = ident_user_remove(of(&users), arguments[0]);
+    if (err == ERR_OK && server != NULL)
+        smb_user_disconnect(server, name);
     return ended(walk, &users, err);
 }
 

@@ -103,6 +103,18 @@ enum err smb_session_disconnect(struct smb_server *server, uint64_t id)
     return ERR_OK;
 }
 
+void smb_user_disconnect(struct smb_server *server, const char *user)
+{
+    struct smb_session_info info = {.id = 0};
+
+    while (smb_session_next(server, info.id, &info)) {
+        struct smb2_session *session = smb2__session_find(server, info.id);
+
+        if (session != NULL && !session->is_guest && strcmp(info.user, user) == 0)
+            smb2__session_close(session);
+    }
+}
+
 void smb2__open_name(const struct smb2_open *open)
 {
     struct inode_attr dir;

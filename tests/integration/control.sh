@@ -62,6 +62,7 @@ for line in sys.stdin:
 PYTHON
 start_holder() {
 	coproc HOLDER { exec /usr/bin/python3 "$T/holder.py" 2>holder.err; }
+	holder=$HOLDER_PID
 	read -r -t 30 answer <&"${HOLDER[0]}"
 	is "an SMB client has a lock" "$answer" "locked 0x0"
 }
@@ -87,6 +88,12 @@ is "its session" "$(json sessions "['protocol'], item['name'], item['opens']")" 
 check "the session is ended" ctl disconnect "$(json sessions "['id']")"
 is "it hears of that" "$(tell_holder connect)" 0xc0000203
 is "no session" "$(ctl sessions | wc -l)" 0
+eval "exec ${HOLDER[1]}>&-"
+wait "$holder"
+start_holder
+check "its user is removed" ctl user remove bob
+is "its session has ended with that" "$(tell_holder connect)" 0xc0000203
+is "no open is left of it" "$(ctl opens | wc -l)" 0
 eval "exec ${HOLDER[1]}>&-"
 
 # Reload, and what the log says.

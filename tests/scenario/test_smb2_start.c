@@ -305,6 +305,34 @@ static void delays_of_a_host(void **state)
     assert_int_equal(try("alice", "wrong", LOGON_FAILURE), 500);
 }
 
+/* ---- who may not come in any more ---- */
+
+/* With a user all his sessions end, and what they have open; others' don't. */
+static void user_gone(void **state)
+{
+    struct smb2wire *first = smb2wire_client(world, 0), *second = smb2wire_client(world, 0x0210);
+    struct smb2wire *other = smb2wire_to(world);
+    struct smb2wire_file file = {0, 0};
+    struct state_counters counters;
+
+    (void)state;
+    assert_int_equal(smb2wire_create(first, &(struct smb2wire_create){.name = "f"}, &file), 0);
+    assert_int_equal(smb2wire_negotiate(other), 0);
+    assert_int_equal(smb2wire_logon(other, "\xc3\x9cnal", "Passw0rd"), 0);
+    assert_int_equal(smb2wire_tree_connect(other, "a"), 0);
+    smb_user_disconnect(world->server, "nobody");
+    assert_int_equal(smb2wire_tree_connect(first, "a"), 0);
+    smb_user_disconnect(world->server, "alice");
+    state_counters(world->nfs->state, &counters);
+    assert_int_equal(counters.opens, 0);
+    assert_int_equal(smb2wire_tree_connect(first, "a"), STATUS_USER_SESSION_DELETED);
+    assert_int_equal(smb2wire_tree_connect(second, "a"), STATUS_USER_SESSION_DELETED);
+    assert_int_equal(smb2wire_tree_connect(other, "a"), 0);
+    smb2wire_close(&first);
+    smb2wire_close(&second);
+    smb2wire_close(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +343,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(smb1_afterwards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(delays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(delays_of_a_host, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(user_gone, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
