@@ -62,8 +62,9 @@ struct grant_spec {
     void *user;
 };
 /* ERR_AGAIN: it conflicts with grants of others or opens of other clients (or, by their grant_key, other
- * opens of the client), or it is a delegation and one of the file's was broken lately; ERR_EXIST: the client
- * has one with this key; ERR_INVAL; ERR_GRACE etc. as open_add; ERR_LIMIT, ERR_NOMEM. */
+ * opens of the client), or it is a delegation and the file has byte ranges, or one of its was broken lately;
+ * ERR_EXIST: the client has one with this key; ERR_INVAL; ERR_GRACE etc. as open_add; ERR_LIMIT, ERR_NOMEM.
+ */
 enum err grant_add(const struct grant_spec *spec, struct grant **grant_r) ERR_MUST_CHECK;
 struct grant *grant_find(const struct state_file *file, const struct client *client, const void *key,
                          size_t key_length);
@@ -84,14 +85,15 @@ void grant_revoke(struct grant *grant);
 
 /* What somebody wants to do. grant.c has the table of what others' grants may keep beside it. */
 enum grant_operation {
-    GRANT_OP_READ,       /* open for reading, read, ask for attributes that a writer may have changed */
-    GRANT_OP_OPEN_WRITE, /* open for writing */
-    GRANT_OP_WRITE,      /* change data or size; open with truncation */
-    GRANT_OP_LOCK,       /* set a byte range */
-    GRANT_OP_SETATTR,    /* change other attributes */
-    GRANT_OP_NAMES,      /* remove, rename, link, delete on close */
-    GRANT_OP_SHARE,      /* open against a share mode that a cached handle may be the reason of */
-    GRANT_OP_DIRECTORY   /* change the entries of a directory */
+    GRANT_OP_READ,           /* open for reading, read, ask for attributes that a writer may have changed */
+    GRANT_OP_OPEN_WRITE,     /* open for writing */
+    GRANT_OP_WRITE,          /* change data or size; open with truncation */
+    GRANT_OP_LOCK,           /* set a shared byte range */
+    GRANT_OP_LOCK_EXCLUSIVE, /* set an exclusive one */
+    GRANT_OP_SETATTR,        /* change other attributes */
+    GRANT_OP_NAMES,          /* remove, rename, link, delete on close */
+    GRANT_OP_SHARE,          /* open against a share mode that a cached handle may be the reason of */
+    GRANT_OP_DIRECTORY       /* change the entries of a directory */
 };
 /* The kinds that another's grant may keep beside OPERATION; a delegation that is broken goes as a whole. */
 unsigned grant_compatible(enum grant_operation operation, bool delegation);

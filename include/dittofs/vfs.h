@@ -320,7 +320,8 @@ enum err vfs_clone(struct vfs_context *context, struct vfs_clone_end source, str
 enum err vfs_conflict_open(const struct vfs_context *context, const struct inode *inode, unsigned access,
                            unsigned deny, bool empties, const struct owner *except) ERR_MUST_CHECK;
 /* Before a byte range is set: ERR_OK, ERR_DELAY. */
-enum err vfs_conflict_lock(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
+enum err vfs_conflict_lock(const struct vfs_context *context, const struct inode *inode,
+                           bool exclusive) ERR_MUST_CHECK;
 /* Before the promise that INODE's name in DIR (may be NULL) will go: ERR_OK, ERR_DELAY. */
 enum err vfs_conflict_names(const struct vfs_context *context, struct inode *inode,
                             struct inode *dir) ERR_MUST_CHECK;

@@ -192,6 +192,17 @@ static uint32_t run_elements(struct smb2_request *request, struct lock_holder *h
     return status;
 }
 
+static bool has_exclusive(struct reader elements, unsigned count)
+{
+    struct element element;
+
+    while (count-- > 0 && decode_element(&elements, &element)) {
+        if (element.flags & FLAG_EXCLUSIVE)
+            return true;
+    }
+    return false;
+}
+
 uint32_t smb2__lock(struct smb2_request *request)
 {
     struct smb2_open *open = request->open;
@@ -215,7 +226,7 @@ uint32_t smb2__lock(struct smb2_request *request)
     if (status != STATUS_SUCCESS)
         return status;
     if (!is_unlock(*reader)) {
-        err = vfs_conflict_lock(&request->context, open->inode);
+        err = vfs_conflict_lock(&request->context, open->inode, has_exclusive(*reader, count));
         if (err != ERR_OK)
             return smb2__status(err);
     }

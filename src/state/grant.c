@@ -11,6 +11,7 @@
  * granted on the file.
  */
 #include "dittofs/grant.h"
+#include "dittofs/lock.h"
 #include "state/state_priv.h"
 
 #include <stdlib.h>
@@ -55,6 +56,8 @@ static const struct {
     [GRANT_OP_OPEN_WRITE] = {GRANT_READ | GRANT_HANDLE, 0},
     [GRANT_OP_WRITE] = {0, 0},
     [GRANT_OP_LOCK] = {0, GRANT_READ},
+    /* Programs of who may read have shared ranges that we don't know of, and NLM locks without an open. */
+    [GRANT_OP_LOCK_EXCLUSIVE] = {0, 0},
     [GRANT_OP_SETATTR] = {GRANT_ALL, 0},
     [GRANT_OP_NAMES] = {GRANT_READ | GRANT_WRITE, 0},
     [GRANT_OP_SHARE] = {GRANT_READ | GRANT_WRITE, 0},
@@ -153,10 +156,15 @@ static void begin_break(struct grant *grant, unsigned to)
 static bool is_waited_for(const struct grant *grant, enum grant_operation operation)
 {
     static const unsigned needed[] = {
-        [GRANT_OP_READ] = GRANT_WRITE,    [GRANT_OP_OPEN_WRITE] = GRANT_WRITE,
-        [GRANT_OP_WRITE] = GRANT_WRITE,   [GRANT_OP_LOCK] = GRANT_WRITE,
-        [GRANT_OP_SETATTR] = GRANT_WRITE, [GRANT_OP_NAMES] = GRANT_HANDLE,
-        [GRANT_OP_SHARE] = GRANT_HANDLE,  [GRANT_OP_DIRECTORY] = 0,
+        [GRANT_OP_READ] = GRANT_WRITE,
+        [GRANT_OP_OPEN_WRITE] = GRANT_WRITE,
+        [GRANT_OP_WRITE] = GRANT_WRITE,
+        [GRANT_OP_LOCK] = GRANT_WRITE,
+        [GRANT_OP_LOCK_EXCLUSIVE] = GRANT_WRITE,
+        [GRANT_OP_SETATTR] = GRANT_WRITE,
+        [GRANT_OP_NAMES] = GRANT_HANDLE,
+        [GRANT_OP_SHARE] = GRANT_HANDLE,
+        [GRANT_OP_DIRECTORY] = 0,
     };
 
     return grant->delegation || (grant->kinds & needed[operation]) != 0;
@@ -357,6 +365,10 @@ static enum err check_new(const struct grant_spec *spec)
     if (spec->delegation && !spec->reclaim && file->last_break_ms != 0 &&
         state__now() - file->last_break_ms < damping_ms)
         return ERR_AGAIN;
+    /* Who has a delegation locks without asking (RFC 8881 10.4): it can't be given beside what others hold,
+     * or wait for (who waits, waits for a range). */
+    if (spec->delegation && !spec->reclaim && lock_file_has_ranges(file))
+        return ERR_AGAIN;
     err = check_free(file, spec->client, spec->key, spec->key_length, spec->kinds, spec->delegation);
     if (err != ERR_OK)
         return err;
@@ -426,6 +438,8 @@ enum err grant_upgrade(struct grant *grant, unsigned kinds)
     if (kinds == grant->kinds)
         return ERR_OK;
     err = grace_check(grant->client, false);
+    if (err == ERR_OK && grant->delegation && lock_file_has_ranges(grant->file))
+        err = ERR_AGAIN;
     if (err == ERR_OK)
         err = check_free(grant->file, grant->client, grant->key, grant->key_length, kinds, grant->delegation);
     if (err != ERR_OK)

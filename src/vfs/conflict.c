@@ -128,9 +128,9 @@ enum err vfs_conflict_open(const struct vfs_context *context, const struct inode
     return err;
 }
 
-enum err vfs_conflict_lock(const struct vfs_context *context, const struct inode *inode)
+enum err vfs_conflict_lock(const struct vfs_context *context, const struct inode *inode, bool exclusive)
 {
-    return break_grants(context, held(context, inode), GRANT_OP_LOCK);
+    return break_grants(context, held(context, inode), exclusive ? GRANT_OP_LOCK_EXCLUSIVE : GRANT_OP_LOCK);
 }
 
 enum err vfs_conflict_names(const struct vfs_context *context, struct inode *inode, struct inode *dir)

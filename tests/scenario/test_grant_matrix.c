@@ -29,7 +29,7 @@ static const unsigned granted[HOLDS] = {R | W | H, R | W, R | H, R, R, R | W};
 /* What others do, what it leaves of a lease, and which kinds of a lease its holder must have answered for
  * before it is done: written data, cached handles. A delegation stays when it has no others, or goes as a
  * whole, and that is waited for. */
-enum operation { NOTHING, READING, OPENING_TO_WRITE, WRITING, LOCKING, NAMING };
+enum operation { NOTHING, READING, OPENING_TO_WRITE, WRITING, LOCKING, LOCKING_OUT, NAMING };
 static const struct {
     unsigned lease, waits_for, delegation;
 } leaves[] = {
@@ -38,13 +38,14 @@ static const struct {
     [OPENING_TO_WRITE] = {R | H, W, 0},
     [WRITING] = {0, W, 0},
     [LOCKING] = {0, W, R},
+    [LOCKING_OUT] = {0, W, 0},
     [NAMING] = {R | W, H, 0},
 };
 
 /* By what each is done: SMB does everything by way of an open, NFSv4 locks by way of one. */
 static const enum operation done_by[ASKS][ASKERS][2] = {
     [ASK_LOCK_SHARED] = {{LOCKING}, {READING, LOCKING}, {READING, LOCKING}},
-    [ASK_LOCK_EXCLUSIVE] = {{LOCKING}, {OPENING_TO_WRITE, LOCKING}, {OPENING_TO_WRITE, LOCKING}},
+    [ASK_LOCK_EXCLUSIVE] = {{LOCKING_OUT}, {OPENING_TO_WRITE, LOCKING_OUT}, {OPENING_TO_WRITE, LOCKING_OUT}},
     [ASK_OPEN_READ] = {{READING}, {READING}, {READING}},
     [ASK_OPEN_WRITE] = {{OPENING_TO_WRITE}, {OPENING_TO_WRITE}, {OPENING_TO_WRITE}},
     [ASK_READ] = {{READING}, {READING}, {READING}},
@@ -240,20 +241,25 @@ static struct nfs4_opened open_as(struct nfs4c *c, const char *name, uint32_t ac
     return opened;
 }
 
+/* In 4.0 an owner that is not confirmed is given no delegation. */
+static void confirm(struct nfs4c *c)
+{
+    char other[32];
+
+    if (c->minor != 0 || seqids[0] != 0)
+        return;
+    new_file(other);
+    (void)open_as(c, other, 1);
+    remove_file(other);
+}
+
 /* The open itself is closed again: what stands in the way is the delegation. */
 static void take_delegation(const char *name)
 {
     struct nfs4c *c = &delegates[holder.minor];
     bool writes = holder.hold == DELEGATION_WRITE;
 
-    /* In 4.0 an owner that is not confirmed is given none. */
-    if (c->minor == 0 && seqids[0] == 0) {
-        char other[32];
-
-        new_file(other);
-        (void)open_as(c, other, 1);
-        remove_file(other);
-    }
+    confirm(c);
     holder.heard = c->called_with[RECALL];
     holder.opened = open_as(c, name, writes ? 3 : 1);
     assert_int_equal(holder.opened.delegation, writes ? WRITE_DELEGATION : READ_DELEGATION);
@@ -368,10 +374,46 @@ static void every_pair(void **state)
     assert_true(cells >= 200);
 }
 
+/* Who has a delegation locks without asking us: none is given beside what others have locked, nor to read
+ * beside a shared range, behind which somebody may wait for an exclusive one. */
+static void none_beside_ranges(void **state)
+{
+    (void)state;
+    for (int minor = 0; minor < 3; minor++) {
+        struct nfs4c *c = &delegates[minor];
+
+        confirm(c);
+        for (int i = 0; i < ACTOR_PROTOCOLS * 4; i++) {
+            struct actor *locker = askers[i / 4];
+            bool exclusive = i & 1, writes = i & 2;
+            unsigned wanted = writes ? WRITE_DELEGATION : READ_DELEGATION;
+            struct nfs4_opened opened;
+            char name[32];
+
+            snprintf(cell_text, sizeof cell_text, "delegation to %s of %s, lock %s by %s",
+                     writes ? "write" : "read", actor_protocol_name((enum actor_protocol)(ACTOR_V40 + minor)),
+                     exclusive ? "exclusive" : "shared", actor_protocol_name(locker->protocol));
+            new_file(name);
+            assert_int_equal(actor_ask(locker, exclusive ? ASK_LOCK_EXCLUSIVE : ASK_LOCK_SHARED, name, NULL),
+                             OUT_OK);
+            opened = open_as(c, name, writes ? 3 : 1);
+            if (opened.delegation == READ_DELEGATION || opened.delegation == WRITE_DELEGATION)
+                fail_msg("%s: given", cell_text);
+            actor_release(locker);
+            opened = open_as(c, name, writes ? 3 : 1);
+            if (opened.delegation != wanted)
+                fail_msg("%s: not given afterwards", cell_text);
+            assert_int_equal(nfs4_try_delegreturn(c, &opened.file, &opened.delegation_id), NFS4_OK);
+            remove_file(name);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_pair, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(none_beside_ranges, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,7 +139,7 @@ static enum err lock_file(struct nlm_request *request)
     struct state_file *file = NULL;
     struct owner *owner = NULL;
     uint8_t key[OWNER_KEY_MAX];
-    enum err err = vfs_conflict_lock(&request->context, request->inode);
+    enum err err = vfs_conflict_lock(&request->context, request->inode, request->args.exclusive);
 
     if (err == ERR_OK)
         err = nlm__file_get(request, &file);

@@ -141,7 +141,7 @@ static uint32_t set_range(struct nfs4_compound *compound, const struct lock_args
 }
 
 /* Others may have locked in their caches. */
-static uint32_t check_grants(struct nfs4_compound *compound, struct client *client)
+static uint32_t check_grants(struct nfs4_compound *compound, struct client *client, bool exclusive)
 {
     uint32_t status = nfs4__context(compound);
     enum err err;
@@ -149,7 +149,7 @@ static uint32_t check_grants(struct nfs4_compound *compound, struct client *clie
     if (status != NFS4_OK)
         return status;
     nfs4__set_grant_client(compound, client);
-    err = vfs_conflict_lock(&compound->context, compound->current.inode);
+    err = vfs_conflict_lock(&compound->context, compound->current.inode, exclusive);
     return err == ERR_OK ? NFS4_OK : nfs4__status(compound, err);
 }
 
@@ -168,7 +168,7 @@ static uint32_t lock_as(struct nfs4_compound *compound, const struct lock_args *
     enum err err;
 
     if (status == NFS4_OK)
-        status = check_grants(compound, owner_client(owner));
+        status = check_grants(compound, owner_client(owner), request.exclusive);
     if (status != NFS4_OK)
         return status;
     nfs4__blocked_settle(compound->server, owner, open_file(open), &request);

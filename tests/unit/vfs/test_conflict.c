@@ -240,7 +240,12 @@ static enum err do_open_empty(struct vfs_context *context)
 
 static enum err do_lock(struct vfs_context *context)
 {
-    return vfs_conflict_lock(context, file);
+    return vfs_conflict_lock(context, file, false);
+}
+
+static enum err do_lock_exclusive(struct vfs_context *context)
+{
+    return vfs_conflict_lock(context, file, true);
 }
 
 /* What becomes of a lease with everything, of one to read, and of a delegation to read and to write, on the
@@ -271,6 +276,7 @@ static const struct row {
     {"open, deny reading", do_open_deny, false, R | H, NOTHING, 0, 0},
     {"open, emptied", do_open_empty, false, 0, 0, 0, 0},
     {"lock", do_lock, false, 0, 0, NOTHING, 0},
+    {"lock exclusively", do_lock_exclusive, false, 0, 0, 0, 0},
     {"create in", do_create, true, NOTHING, 0, 0, NOTHING},
     {"remove in", do_remove, true, NOTHING, 0, 0, NOTHING},
     {"rename from", do_rename, true, NOTHING, 0, 0, NOTHING},
