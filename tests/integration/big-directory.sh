@@ -1,5 +1,6 @@
 #!/bin/bash
 # time limit: 900
+# alone: it measures time and memory
 # big-directory: a directory of a million files: made, listed while it changes, looked up in; memory is bounded.
 . "$(dirname "$0")/lib.sh"
 dittofsd=$DITTOFS_RELEASE/dittofsd

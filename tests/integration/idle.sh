@@ -1,4 +1,5 @@
 #!/bin/bash
+# alone: it measures latencies
 # idle: 2,000 clients that do nothing and one that asks and never reads; others do not notice.
 . "$(dirname "$0")/lib.sh"
 dittofsd=$DITTOFS_RELEASE/dittofsd
