@@ -161,6 +161,8 @@ enum err vfs_root(struct vfs_context *context, struct inode **root_r) ERR_MUST_C
 
 /* A snapshot for replies. */
 void vfs_getattr(struct inode *inode, struct inode_attr *attr_r);
+/* What it says now: good until something is changed. */
+const struct inode_attr *vfs_attr(const struct inode *inode);
 
 enum vfs_time_how { VFS_TIME_KEEP, VFS_TIME_NOW, VFS_TIME_SET };
 enum vfs_set_bits {

@@ -16,6 +16,11 @@ void vfs_getattr(struct inode *inode, struct inode_attr *attr_r)
     *attr_r = *inode_attr(inode);
 }
 
+const struct inode_attr *vfs_attr(const struct inode *inode)
+{
+    return inode_attr(inode);
+}
+
 /* RFC 8881 18.22.3, 18.32.3: directories, symbolic links and the rest have an error each; the NFSv4.0 front
  * end and NFSv3 make less of it. */
 enum err vfs__require_file(const struct inode *inode)
