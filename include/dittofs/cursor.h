@@ -102,30 +102,45 @@ void writer_bytes(struct writer *writer, const void *data, size_t length);
 void writer_zeros(struct writer *writer, size_t length);
 /* Zeros up to a multiple of ALIGNMENT (a power of two) from the writer's start. */
 void writer_align(struct writer *writer, size_t alignment);
-/* Room for LENGTH bytes, or NULL when it does not fit: the caller fills them at once. */
-uint8_t *writer_reserve(struct writer *writer, size_t length);
-/* In line, as XDR is made of them. */
+/* Room for LENGTH bytes, or NULL when it does not fit: the caller fills them at once. In line, as XDR is made
+ * of small pieces. */
+uint8_t *writer_reserve_slowly(struct writer *writer, size_t length);
+static inline uint8_t *writer_reserve(struct writer *writer, size_t length)
+{
+    uint8_t *room;
+
+    if (length == 0 || writer->failed || length > writer->capacity - writer->length)
+        return writer_reserve_slowly(writer, length);
+    room = writer->data + writer->length;
+    writer->length += length;
+    return room;
+}
+/* Into room that was reserved for several values at once; each returns the place behind its value. */
+static inline uint8_t *put_be32(uint8_t *at, uint32_t value)
+{
+    value = htobe32(value);
+    memcpy(at, &value, sizeof value);
+    return at + sizeof value;
+}
+static inline uint8_t *put_be64(uint8_t *at, uint64_t value)
+{
+    value = htobe64(value);
+    memcpy(at, &value, sizeof value);
+    return at + sizeof value;
+}
 static inline void writer_be32(struct writer *writer, uint32_t value)
 {
-    bool fits = !writer->failed && writer->capacity - writer->length >= sizeof value;
-    uint8_t *to = fits ? writer->data + writer->length : writer_reserve(writer, sizeof value);
+    uint8_t *to = writer_reserve(writer, sizeof value);
 
-    value = htobe32(value);
     if (to != NULL)
-        memcpy(to, &value, sizeof value);
-    if (fits)
-        writer->length += sizeof value;
+        put_be32(to, value);
 }
 static inline void writer_be64(struct writer *writer, uint64_t value)
 {
-    bool fits = !writer->failed && writer->capacity - writer->length >= sizeof value;
-    uint8_t *to = fits ? writer->data + writer->length : writer_reserve(writer, sizeof value);
+    uint8_t *to = writer_reserve(writer, sizeof value);
 
-    value = htobe64(value);
     if (to != NULL)
-        memcpy(to, &value, sizeof value);
-    if (fits)
-        writer->length += sizeof value;
+        put_be64(to, value);
 }
 /* Makes sure that LENGTH more bytes fit; false (and nothing failed) when they can't. */
 bool writer_has_room(struct writer *writer, size_t length);

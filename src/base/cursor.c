@@ -138,7 +138,7 @@ bool reader_xdr_bool(struct reader *reader, bool *value_r)
 
 static size_t xdr_padding(size_t length)
 {
-    return (XDR_UNIT - length % XDR_UNIT) % XDR_UNIT;
+    return -length % XDR_UNIT;
 }
 
 bool reader_xdr_fixed(struct reader *reader, size_t length, const uint8_t **data_r)
@@ -155,11 +155,16 @@ bool reader_xdr_opaque(struct reader *reader, size_t most, const uint8_t **data_
 {
     struct reader ahead = *reader;
     uint32_t length;
+    size_t whole;
 
-    if (!reader_be32(&ahead, &length) || length > most || !reader_xdr_fixed(&ahead, length, data_r))
+    if (!reader_be32(&ahead, &length) || length > most || length > ahead.left)
         return false;
+    whole = (size_t)length + xdr_padding(length);
+    if (whole > ahead.left)
+        return false;
+    *data_r = ahead.at;
     *length_r = length;
-    *reader = ahead;
+    *reader = (struct reader){.at = ahead.at + whole, .left = ahead.left - whole};
     return true;
 }
 
@@ -204,7 +209,7 @@ bool writer_has_room(struct writer *writer, size_t length)
     return true;
 }
 
-uint8_t *writer_reserve(struct writer *writer, size_t length)
+uint8_t *writer_reserve_slowly(struct writer *writer, size_t length)
 {
     static uint8_t nothing;
     uint8_t *room;
@@ -353,12 +358,21 @@ void writer_xdr_fixed(struct writer *writer, const void *data, size_t length)
 
 void writer_xdr_opaque(struct writer *writer, const void *data, size_t length)
 {
-    /* All or nothing: a count without its bytes must not stay behind. */
-    if (length > UINT32_MAX - 2 * XDR_UNIT ||
-        !writer_has_room(writer, XDR_UNIT + length + xdr_padding(length))) {
+    size_t padding = xdr_padding(length);
+    uint8_t *to;
+
+    if (length > UINT32_MAX - 2 * XDR_UNIT) {
         writer->failed = true;
         return;
     }
-    writer_be32(writer, (uint32_t)length);
-    writer_xdr_fixed(writer, data, length);
+    /* All or nothing: a count without its bytes must not stay behind. */
+    to = writer_reserve(writer, XDR_UNIT + length + padding);
+    if (to == NULL)
+        return;
+    to = put_be32(to, (uint32_t)length);
+    if (length == 0)
+        return;
+    /* The padding is what is left of these zeros. */
+    put_be32(to + length + padding - XDR_UNIT, 0);
+    memcpy(to, data, length);
 }

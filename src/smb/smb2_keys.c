@@ -2,6 +2,7 @@
  * smb2_keys.c - key derivation and the preauthentication hash (MS-SMB2 3.1.4.2, 3.3.5.4).
  */
 #include "smb/smb2_crypto.h"
+#include "dittofs/cursor.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -9,14 +10,6 @@
 #include <string.h>
 
 enum { DIALECT_300 = 0x0300, DIALECT_311 = 0x0311, KDF_INPUT_MAX = 128, SHA256_SIZE = 32 };
-
-static void put_be32(uint8_t *to, uint32_t value)
-{
-    to[0] = (uint8_t)(value >> 24);
-    to[1] = (uint8_t)(value >> 16);
-    to[2] = (uint8_t)(value >> 8);
-    to[3] = (uint8_t)value;
-}
 
 enum err smb2_kdf(const void *key, size_t key_length, const void *label, size_t label_length,
                   const void *context, size_t context_length, uint8_t *out, size_t out_length)

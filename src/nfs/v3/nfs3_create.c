@@ -11,7 +11,7 @@ static void answer(struct nfs3_request *request)
     uint8_t *at = writer_reserve(&request->call->reply, 4 + NFS3_POST_OP_FH_SIZE + NFS3_POST_OP_ATTR_SIZE);
 
     if (at != NULL) {
-        at = nfs3__put_u32(at, 0);
+        at = put_be32(at, 0);
         at = nfs3__put_post_op_fh(at, request, request->result);
         nfs3__put_post_op_attr(at, request->export_id, request->result);
     }

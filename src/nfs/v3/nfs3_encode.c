@@ -36,23 +36,23 @@ static uint8_t *put_time(uint8_t *at, struct timestamp time)
         time = (struct timestamp){.seconds = 0};
     else if (time.seconds > (int64_t)UINT32_MAX)
         time = (struct timestamp){.seconds = UINT32_MAX, .nanoseconds = NANOSECONDS - 1};
-    at = nfs3__put_u32(at, (uint32_t)time.seconds);
-    return nfs3__put_u32(at, time.nanoseconds);
+    at = put_be32(at, (uint32_t)time.seconds);
+    return put_be32(at, time.nanoseconds);
 }
 
 uint8_t *nfs3__put_fattr(uint8_t *at, uint32_t export_id, const struct inode_attr *attr)
 {
-    at = nfs3__put_u32(at, ftype_of(attr->type));
-    at = nfs3__put_u32(at, attr->mode & MODE_BITS);
-    at = nfs3__put_u32(at, attr->nlink);
-    at = nfs3__put_u32(at, attr->uid);
-    at = nfs3__put_u32(at, attr->gid);
-    at = nfs3__put_u64(at, attr->size);
-    at = nfs3__put_u64(at, attr->used);
-    at = nfs3__put_u32(at, attr->device_major);
-    at = nfs3__put_u32(at, attr->device_minor);
-    at = nfs3__put_u64(at, export_id);
-    at = nfs3__put_u64(at, attr->ino);
+    at = put_be32(at, ftype_of(attr->type));
+    at = put_be32(at, attr->mode & MODE_BITS);
+    at = put_be32(at, attr->nlink);
+    at = put_be32(at, attr->uid);
+    at = put_be32(at, attr->gid);
+    at = put_be64(at, attr->size);
+    at = put_be64(at, attr->used);
+    at = put_be32(at, attr->device_major);
+    at = put_be32(at, attr->device_minor);
+    at = put_be64(at, export_id);
+    at = put_be64(at, attr->ino);
     at = put_time(at, attr->atime);
     at = put_time(at, attr->mtime);
     return put_time(at, attr->ctime);
@@ -63,14 +63,14 @@ uint8_t *nfs3__put_post_op_attr(uint8_t *at, uint32_t export_id, struct inode *i
     struct inode_attr attr;
 
     vfs_getattr(inode, &attr);
-    at = nfs3__put_u32(at, 1);
+    at = put_be32(at, 1);
     return nfs3__put_fattr(at, export_id, &attr);
 }
 
 uint8_t *nfs3__put_post_op_fh(uint8_t *at, const struct nfs3_request *request, const struct inode *inode)
 {
-    at = nfs3__put_u32(at, 1);
-    at = nfs3__put_u32(at, VFS_HANDLE_SIZE);
+    at = put_be32(at, 1);
+    at = put_be32(at, VFS_HANDLE_SIZE);
     vfs_handle_encode(request->server->vfs, request->context.export, inode, at);
     return at + VFS_HANDLE_SIZE;
 }
@@ -100,8 +100,8 @@ void nfs3__write_wcc(struct nfs3_request *request, const struct nfs3_before *bef
         at = writer_reserve(writer, 4 + 3 * 8);
         if (at == NULL)
             return;
-        at = nfs3__put_u32(at, 1);
-        at = nfs3__put_u64(at, before->size);
+        at = put_be32(at, 1);
+        at = put_be64(at, before->size);
         at = put_time(at, before->mtime);
         put_time(at, before->ctime);
     }

@@ -19,7 +19,7 @@ void nfs3__getattr(struct nfs3_request *request)
     vfs_getattr(request->object, &attr);
     at = writer_reserve(&request->call->reply, 4 + NFS3_FATTR_SIZE);
     if (at != NULL)
-        nfs3__put_fattr(nfs3__put_u32(at, 0), request->export_id, &attr);
+        nfs3__put_fattr(put_be32(at, 0), request->export_id, &attr);
     nfs3__reply(request);
 }
 
@@ -91,10 +91,10 @@ void nfs3__access(struct nfs3_request *request)
         access |= (granted & row->right) != 0 ? args->access & row->wire : 0;
     at = writer_reserve(&request->call->reply, 4 + NFS3_POST_OP_ATTR_SIZE + 4);
     if (at != NULL) {
-        at = nfs3__put_u32(at, 0);
-        at = nfs3__put_u32(at, 1);
+        at = put_be32(at, 0);
+        at = put_be32(at, 1);
         at = nfs3__put_fattr(at, request->export_id, &attr);
-        nfs3__put_u32(at, access);
+        put_be32(at, access);
     }
     nfs3__reply(request);
 }

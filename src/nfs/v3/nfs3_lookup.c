@@ -21,8 +21,8 @@ void nfs3__lookup(struct nfs3_request *request)
     }
     at = writer_reserve(&request->call->reply, 4 + 4 + VFS_HANDLE_SIZE + 2 * NFS3_POST_OP_ATTR_SIZE);
     if (at != NULL) {
-        at = nfs3__put_u32(at, 0);
-        at = nfs3__put_u32(at, VFS_HANDLE_SIZE);
+        at = put_be32(at, 0);
+        at = put_be32(at, VFS_HANDLE_SIZE);
         vfs_handle_encode(request->server->vfs, request->context.export, request->result, at);
         at = nfs3__put_post_op_attr(at + VFS_HANDLE_SIZE, request->export_id, request->result);
         nfs3__put_post_op_attr(at, request->export_id, request->object);

@@ -111,20 +111,6 @@ void nfs3__fail(struct nfs3_request *request, enum err err);
 
 /* nfs3_encode.c */
 
-static inline uint8_t *nfs3__put_u32(uint8_t *at, uint32_t value)
-{
-    value = __builtin_bswap32(value);
-    memcpy(at, &value, sizeof value);
-    return at + sizeof value;
-}
-
-static inline uint8_t *nfs3__put_u64(uint8_t *at, uint64_t value)
-{
-    value = __builtin_bswap64(value);
-    memcpy(at, &value, sizeof value);
-    return at + sizeof value;
-}
-
 /* Each fills bytes at AT, which has room, and returns the place behind them. */
 uint8_t *nfs3__put_fattr(uint8_t *at, uint32_t export_id, const struct inode_attr *attr);
 /* post_op_attr with attributes: NFS3_POST_OP_ATTR_SIZE bytes. */

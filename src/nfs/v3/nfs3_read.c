@@ -22,13 +22,13 @@ static void answer(struct nfs3_request *request, enum err err)
     vfs_getattr(request->object, &attr);
     at = writer_reserve(&call->reply, 4 + NFS3_POST_OP_ATTR_SIZE + 3 * 4);
     if (at != NULL) {
-        at = nfs3__put_u32(at, 0);
-        at = nfs3__put_u32(at, 1);
+        at = put_be32(at, 0);
+        at = put_be32(at, 1);
         at = nfs3__put_fattr(at, request->export_id, &attr);
-        at = nfs3__put_u32(at, got);
+        at = put_be32(at, got);
         /* As the size is in the attributes just above: got never brings the offset past 2^64. */
-        at = nfs3__put_u32(at, args->offset >= attr.size || got >= attr.size - args->offset);
-        nfs3__put_u32(at, got);
+        at = put_be32(at, args->offset >= attr.size || got >= attr.size - args->offset);
+        put_be32(at, got);
     }
     if (got > 0 && !onc_call_attach(call, request->buf, request->buf->data, got)) {
         nfs3__fail(request, ERR_NOMEM);
@@ -48,12 +48,11 @@ static void done(struct store_read *read, enum err err)
 static uint32_t length_of(const struct nfs3_read_args *args, struct inode *inode)
 {
     uint32_t length = args->count < NFS3_IO_MAX ? args->count : NFS3_IO_MAX;
-    struct inode_attr attr;
+    uint64_t size = vfs_attr(inode)->size;
 
-    vfs_getattr(inode, &attr);
-    if (args->offset >= attr.size)
+    if (args->offset >= size)
         return 0;
-    return length < attr.size - args->offset ? length : (uint32_t)(attr.size - args->offset);
+    return length < size - args->offset ? length : (uint32_t)(size - args->offset);
 }
 
 void nfs3__read(struct nfs3_request *request)

@@ -49,17 +49,17 @@ static bool put_entry(struct listing *listing, uint64_t cookie, uint64_t ino, st
     at = writer_reserve(&request->call->reply, size);
     if (at == NULL)
         return false;
-    at = nfs3__put_u32(at, 1);
-    at = nfs3__put_u64(at, ino);
-    at = nfs3__put_u32(at, (uint32_t)name.length);
+    at = put_be32(at, 1);
+    at = put_be64(at, ino);
+    at = put_be32(at, (uint32_t)name.length);
     memcpy(at, name.bytes, name.length);
     memset(at + name.length, 0, padding);
-    at = nfs3__put_u64(at + name.length + padding, cookie);
+    at = put_be64(at + name.length + padding, cookie);
     if (listing->plus && inode != NULL) {
         at = nfs3__put_post_op_attr(at, request->export_id, inode);
         nfs3__put_post_op_fh(at, request, inode);
     } else if (listing->plus) {
-        nfs3__put_u64(at, 0);
+        put_be64(at, 0);
     }
     listing->left -= size;
     if (listing->plus)
