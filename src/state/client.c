@@ -264,7 +264,8 @@ static void start_lease(struct client *client)
         state->counters.courtesy--;
     }
     client->renewed_ms = clock_monotonic_coarse_ms();
-    if (client->leased) {
+    /* Those that are busy are often the last already. */
+    if (client->leased && state->leases.previous != &client->lease_link) {
         list_remove(&client->lease_link);
         list_push_back(&state->leases, &client->lease_link);
     }
