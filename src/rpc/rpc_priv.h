@@ -195,7 +195,7 @@ void onc__datagram_free(struct onc__datagram *datagram);
 
 /* ---- calls (call.c) ---- */
 
-enum { ONC__REPLY_INLINE = 1024, ONC__PARTS_INLINE = 4 };
+enum { ONC__REPLY_INLINE = 2048, ONC__PARTS_INLINE = 4 };
 
 /* Bytes that stand in a reply before position AT of its writer. */
 struct onc__part {

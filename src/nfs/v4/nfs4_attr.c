@@ -11,7 +11,11 @@ enum {
     DOS_ARCHIVE = 0x20,
     CHANGE_TYPE_MONOTONIC = 0, /* RFC 7862 12.2.3: NFS4_CHANGE_TYPE_IS_MONOTONIC_INCR */
     CHARSET_CONTAINS_NON_UTF8 = 1,
+    BITMAP_BYTES = 4 + 4 * NFS4_BITMAP_WORDS,
+    OWNER_BYTES = 4 + NFS4_OWNER_TEXT_MAX,
+    OTHERS_BYTES = 512 /* a bound for all but the owners together, and for what is before the values */
 };
+_Static_assert(2 * OWNER_BYTES + OTHERS_BYTES <= NFS4_ATTRIBUTES_MAX, "all attributes together fit");
 
 /* File ids in the pseudo file system: its root, and what each export is mounted on. */
 #define PSEUDO_ROOT_FILEID   1u
@@ -25,7 +29,7 @@ enum attr_flags {
 
 struct attr_row {
     const char *name;
-    void (*encode)(struct writer *writer, struct nfs4_attr_source *source);
+    uint8_t *(*put)(uint8_t *at, struct nfs4_attr_source *source); /* NULL: can't be read */
     unsigned flags;
     uint8_t first_minor;
 };
@@ -103,6 +107,18 @@ const struct nfs4_bitmap *nfs4_attr_supported(uint32_t minor)
     return &sets[minor];
 }
 
+static const struct nfs4_bitmap *readable(uint32_t minor)
+{
+    static struct nfs4_bitmap sets[3];
+    static bool known[3];
+
+    if (!known[minor]) {
+        collect(&sets[minor], minor, ATTR_READ);
+        known[minor] = true;
+    }
+    return &sets[minor];
+}
+
 uint32_t nfs4_attr_check_readable(const struct nfs4_bitmap *wanted)
 {
     static struct nfs4_bitmap set_only;
@@ -120,10 +136,23 @@ uint32_t nfs4_attr_check_readable(const struct nfs4_bitmap *wanted)
 
 /* ---- one function an attribute ---- */
 
-static void put_time(struct writer *writer, struct timestamp time)
+static uint8_t *put_bool(uint8_t *at, bool value)
 {
-    writer_be64(writer, (uint64_t)time.seconds);
-    writer_be32(writer, time.nanoseconds);
+    return put_be32(at, value ? 1 : 0);
+}
+
+static uint8_t *put_bitmap(uint8_t *at, const struct nfs4_bitmap *bitmap)
+{
+    struct writer writer;
+
+    writer_init(&writer, at, BITMAP_BYTES);
+    nfs4__encode_bitmap(&writer, bitmap);
+    return at + writer.length;
+}
+
+static uint8_t *put_time(uint8_t *at, struct timestamp time)
+{
+    return put_be32(put_be64(at, (uint64_t)time.seconds), time.nanoseconds);
 }
 
 static bool is_pseudo(const struct nfs4_attr_source *source)
@@ -142,222 +171,224 @@ static const struct vfs_space *space_of(struct nfs4_attr_source *source)
     return &source->space;
 }
 
-static void put_supported(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_supported(uint8_t *at, struct nfs4_attr_source *source)
 {
-    nfs4__encode_bitmap(writer, nfs4_attr_supported(source->compound->minor));
+    return put_bitmap(at, nfs4_attr_supported(source->compound->minor));
 }
 
-static void put_type(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_type(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be32(writer, nfs4_file_type_of(source->attr.type));
+    return put_be32(at, nfs4_file_type_of(source->attr.type));
 }
 
 /* FH4_PERSISTENT. */
-static void put_zero(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_zero(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    writer_be32(writer, 0);
+    return put_be32(at, 0);
 }
 
-static void put_true(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_true(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    writer_xdr_bool(writer, true);
+    return put_bool(at, true);
 }
 
-static void put_false(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_false(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    writer_xdr_bool(writer, false);
+    return put_bool(at, false);
 }
 
-static void put_change(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_change(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, source->attr.change);
+    return put_be64(at, source->attr.change);
 }
 
-static void put_size(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_size(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, source->attr.size);
+    return put_be64(at, source->attr.size);
 }
 
-static void put_fsid(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_fsid(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, is_pseudo(source) ? 0 : source->fh->export_id);
-    writer_be64(writer, 0);
+    return put_be64(put_be64(at, is_pseudo(source) ? 0 : source->fh->export_id), 0);
 }
 
-static void put_lease_time(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_lease_time(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be32(writer, source->compound->server->lease_s);
+    return put_be32(at, source->compound->server->lease_s);
 }
 
-static void put_rdattr_error(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_rdattr_error(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be32(writer, source->rdattr_error);
+    return put_be32(at, source->rdattr_error);
 }
 
-static void put_archive(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_archive(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_xdr_bool(writer, source->attr.dos_attributes & DOS_ARCHIVE);
+    return put_bool(at, source->attr.dos_attributes & DOS_ARCHIVE);
 }
 
-static void put_hidden(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_hidden(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_xdr_bool(writer, source->attr.dos_attributes & DOS_HIDDEN);
+    return put_bool(at, source->attr.dos_attributes & DOS_HIDDEN);
 }
 
-static void put_system(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_system(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_xdr_bool(writer, source->attr.dos_attributes & DOS_SYSTEM);
+    return put_bool(at, source->attr.dos_attributes & DOS_SYSTEM);
 }
 
-static void put_filehandle(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_filehandle(uint8_t *at, struct nfs4_attr_source *source)
 {
-    uint8_t handle[VFS_HANDLE_SIZE];
-
-    nfs4__filehandle_encode(source->compound->server, source->fh, handle);
-    writer_xdr_opaque(writer, handle, sizeof handle);
+    at = put_be32(at, VFS_HANDLE_SIZE);
+    nfs4__filehandle_encode(source->compound->server, source->fh, at);
+    return at + VFS_HANDLE_SIZE;
 }
 
-static void put_fileid(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_fileid(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, source->attr.ino);
+    return put_be64(at, source->attr.ino);
 }
 
-static void put_files_avail(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_files_avail(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, space_of(source)->available_files);
+    return put_be64(at, space_of(source)->available_files);
 }
 
-static void put_files_free(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_files_free(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, space_of(source)->free_files);
+    return put_be64(at, space_of(source)->free_files);
 }
 
-static void put_files_total(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_files_total(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, space_of(source)->total_files);
+    return put_be64(at, space_of(source)->total_files);
 }
 
-static void put_maxfilesize(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_maxfilesize(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    writer_be64(writer, STORE_FILE_SIZE_MAX);
+    return put_be64(at, STORE_FILE_SIZE_MAX);
 }
 
-static void put_maxlink(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_maxlink(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    writer_be32(writer, STORE_LINK_MAX);
+    return put_be32(at, STORE_LINK_MAX);
 }
 
-static void put_maxname(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_maxname(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    writer_be32(writer, STORE_NAME_MAX);
+    return put_be32(at, STORE_NAME_MAX);
 }
 
-static void put_maxio(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_maxio(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    writer_be64(writer, NFS4_IO_MAX);
+    return put_be64(at, NFS4_IO_MAX);
 }
 
-static void put_mode(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_mode(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be32(writer, source->attr.mode);
+    return put_be32(at, source->attr.mode);
 }
 
-static void put_numlinks(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_numlinks(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be32(writer, source->attr.nlink);
+    return put_be32(at, source->attr.nlink);
 }
 
-static void put_id(struct writer *writer, const struct nfs4_attr_source *source, bool is_group, uint32_t id)
+static uint8_t *put_id(uint8_t *at, const struct nfs4_attr_source *source, bool is_group, uint32_t id)
 {
-    if (source->numbers_only)
-        nfs4__idmap_put_number(writer, id);
-    else
-        nfs4__idmap_put(writer, source->compound->server->idmap, is_group, id);
+    char *text = (char *)at + 4;
+    size_t length = source->numbers_only
+                        ? nfs4__idmap_number(id, text)
+                        : nfs4__idmap_text(source->compound->server->idmap, is_group, id, text);
+    size_t padding = -length % 4;
+
+    put_be32(at, (uint32_t)length);
+    memset(text + length, 0, padding);
+    return at + 4 + length + padding;
 }
 
-static void put_owner(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_owner(uint8_t *at, struct nfs4_attr_source *source)
 {
-    put_id(writer, source, false, source->attr.uid);
+    return put_id(at, source, false, source->attr.uid);
 }
 
-static void put_owner_group(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_owner_group(uint8_t *at, struct nfs4_attr_source *source)
 {
-    put_id(writer, source, true, source->attr.gid);
+    return put_id(at, source, true, source->attr.gid);
 }
 
-static void put_rawdev(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_rawdev(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be32(writer, source->attr.device_major);
-    writer_be32(writer, source->attr.device_minor);
+    return put_be32(put_be32(at, source->attr.device_major), source->attr.device_minor);
 }
 
-static void put_space_avail(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_space_avail(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, space_of(source)->available_bytes);
+    return put_be64(at, space_of(source)->available_bytes);
 }
 
-static void put_space_free(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_space_free(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, space_of(source)->free_bytes);
+    return put_be64(at, space_of(source)->free_bytes);
 }
 
-static void put_space_total(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_space_total(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, space_of(source)->total_bytes);
+    return put_be64(at, space_of(source)->total_bytes);
 }
 
-static void put_space_used(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_space_used(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_be64(writer, source->attr.used);
+    return put_be64(at, source->attr.used);
 }
 
-static void put_time_access(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_time_access(uint8_t *at, struct nfs4_attr_source *source)
 {
-    put_time(writer, source->attr.atime);
+    return put_time(at, source->attr.atime);
 }
 
-static void put_time_create(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_time_create(uint8_t *at, struct nfs4_attr_source *source)
 {
-    put_time(writer, source->attr.btime);
+    return put_time(at, source->attr.btime);
 }
 
-static void put_time_delta(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_time_delta(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    put_time(writer, (struct timestamp){0, 1});
+    return put_time(at, (struct timestamp){0, 1});
 }
 
-static void put_time_metadata(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_time_metadata(uint8_t *at, struct nfs4_attr_source *source)
 {
-    put_time(writer, source->attr.ctime);
+    return put_time(at, source->attr.ctime);
 }
 
-static void put_time_modify(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_time_modify(uint8_t *at, struct nfs4_attr_source *source)
 {
-    put_time(writer, source->attr.mtime);
+    return put_time(at, source->attr.mtime);
 }
 
-static void put_mounted_on_fileid(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_mounted_on_fileid(uint8_t *at, struct nfs4_attr_source *source)
 {
     bool is_root = source->attr.type == INODE_DIRECTORY && source->attr.parent == source->attr.ino;
 
-    writer_be64(writer, !is_pseudo(source) && is_root ? PSEUDO_EXPORT_FILEID + source->fh->export_id
+    return put_be64(at, !is_pseudo(source) && is_root ? PSEUDO_EXPORT_FILEID + source->fh->export_id
                                                       : source->attr.ino);
 }
 
-static void put_suppattr_exclcreat(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_suppattr_exclcreat(uint8_t *at, struct nfs4_attr_source *source)
 {
     struct nfs4_bitmap set = {{0}, false};
 
     collect(&set, source->compound->minor, ATTR_EXCLUSIVE);
-    nfs4__encode_bitmap(writer, &set);
+    return put_bitmap(at, &set);
 }
 
 bool nfs4_attr_is_exclusive(const struct nfs4_bitmap *mask, uint32_t minor)
@@ -371,31 +402,31 @@ bool nfs4_attr_is_exclusive(const struct nfs4_bitmap *mask, uint32_t minor)
     return !mask->beyond;
 }
 
-static void put_charset_cap(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_charset_cap(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    writer_be32(writer, CHARSET_CONTAINS_NON_UTF8);
+    return put_be32(at, CHARSET_CONTAINS_NON_UTF8);
 }
 
-static void put_clone_blksize(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_clone_blksize(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    writer_be32(writer, 4096);
+    return put_be32(at, 4096);
 }
 
-static void put_change_attr_type(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_change_attr_type(uint8_t *at, struct nfs4_attr_source *source)
 {
     (void)source;
-    writer_be32(writer, CHANGE_TYPE_MONOTONIC);
+    return put_be32(at, CHANGE_TYPE_MONOTONIC);
 }
 
-static void put_xattr_support(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_xattr_support(uint8_t *at, struct nfs4_attr_source *source)
 {
-    writer_xdr_bool(writer, !is_pseudo(source));
+    return put_bool(at, !is_pseudo(source));
 }
 
 /* RFC 9754 4: what OPEN takes. Each number is a bit; of access and deny modes, the values. */
-static void put_open_arguments(struct writer *writer, struct nfs4_attr_source *source)
+static uint8_t *put_open_arguments(uint8_t *at, struct nfs4_attr_source *source)
 {
     static const uint32_t arguments[] = {
         0xe,  /* access: READ, WRITE, BOTH */
@@ -407,7 +438,8 @@ static void put_open_arguments(struct writer *writer, struct nfs4_attr_source *s
 
     (void)source;
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
-        nfs4__encode_bitmap(writer, &(struct nfs4_bitmap){{arguments[i], 0, 0}, false});
+        at = put_be32(put_be32(at, 1), arguments[i]);
+    return at;
 }
 
 enum { READ_SET = ATTR_READ | ATTR_SET | ATTR_EXCLUSIVE, SET_ONLY = ATTR_SET };
@@ -493,39 +525,55 @@ static void pseudo_root_attr(const struct nfs4_compound *compound, struct inode_
 void nfs4_attr_source_init(struct nfs4_attr_source *source, struct nfs4_compound *compound,
                            const struct nfs4_filehandle *fh, struct vfs_export *export)
 {
-    *source = (struct nfs4_attr_source){.compound = compound, .fh = fh, .export = export};
-    if (fh->place == NFS4_PSEUDO_ROOT) {
-        source->export = NULL;
+    bool is_pseudo_root = fh->place == NFS4_PSEUDO_ROOT;
+
+    source->compound = compound;
+    source->fh = fh;
+    source->export = is_pseudo_root ? NULL : export;
+    source->space_known = false;
+    source->rdattr_error = NFS4_OK;
+    source->numbers_only = false;
+    if (is_pseudo_root) {
         pseudo_root_attr(compound, &source->attr);
-        source->space_known = true; /* all zero: nothing is stored there */
+        source->space = (struct vfs_space){0}; /* nothing is stored there */
+        source->space_known = true;
     } else {
         vfs_getattr(fh->inode, &source->attr);
     }
 }
 
+static uint8_t *put_values(uint8_t *at, struct nfs4_attr_source *source, const struct nfs4_bitmap *given)
+{
+    for (unsigned word = 0; word < NFS4_BITMAP_WORDS; word++) {
+        const struct attr_row *rows = &attr_rows[word * 32];
+
+        for (uint32_t bits = given->words[word]; bits != 0; bits &= bits - 1)
+            at = rows[__builtin_ctz(bits)].put(at, source);
+    }
+    return at;
+}
+
 void nfs4_attr_encode(struct writer *writer, struct nfs4_attr_source *source,
                       const struct nfs4_bitmap *wanted)
 {
-    const struct nfs4_bitmap *supported = nfs4_attr_supported(source->compound->minor);
+    const struct nfs4_bitmap *all = readable(source->compound->minor);
     struct nfs4_bitmap given = {{0}, false};
-    size_t length_at;
+    size_t start = writer->length, length_at, end;
+    uint8_t *values;
 
+    if (!writer_has_room(writer, NFS4_ATTRIBUTES_MAX)) {
+        writer->failed = true;
+        return;
+    }
     for (int i = 0; i < NFS4_BITMAP_WORDS; i++)
-        given.words[i] = wanted->words[i] & supported->words[i];
+        given.words[i] = wanted->words[i] & all->words[i];
     nfs4__encode_bitmap(writer, &given);
     length_at = writer->length;
     writer_be32(writer, 0);
-    for (unsigned word = 0; word < NFS4_BITMAP_WORDS; word++) {
-        uint32_t bits = given.words[word];
-
-        while (bits != 0) {
-            const struct attr_row *row = &attr_rows[word * 32 + (unsigned)__builtin_ctz(bits)];
-
-            bits &= bits - 1;
-            if (row->encode != NULL)
-                row->encode(writer, source);
-        }
-    }
-    if (!writer->failed)
-        writer_patch_be32(writer, length_at, (uint32_t)(writer->length - length_at - 4));
+    /* Of what there is room for, each attribute takes as much as it needs. */
+    values = writer->data + writer->length;
+    end = (size_t)(put_values(values, source, &given) - writer->data);
+    invariant(end - start <= NFS4_ATTRIBUTES_MAX);
+    writer_patch_be32(writer, length_at, (uint32_t)(end - length_at - 4));
+    (void)writer_reserve(writer, end - writer->length);
 }

@@ -17,7 +17,6 @@ struct nfs4_attr_source {
     bool space_known;
     uint32_t rdattr_error; /* READDIR: why the others are missing */
     bool numbers_only;     /* owners without names */
-    bool is_mount_point;   /* READDIR of the pseudo root: the entry's export */
 };
 
 /* The attributes of MINOR that can be asked for or set. */
@@ -28,7 +27,8 @@ void nfs4_attr_source_init(struct nfs4_attr_source *source, struct nfs4_compound
                            const struct nfs4_filehandle *fh, struct vfs_export *export);
 /* NFS4ERR_INVAL when one of WANTED can only be set (RFC 8881 18.7.3). */
 uint32_t nfs4_attr_check_readable(const struct nfs4_bitmap *wanted);
-/* fattr4: those of WANTED that are supported. */
+/* fattr4: those of WANTED that are supported. WRITER must have room for all there are, NFS4_ATTRIBUTES_MAX
+ * bytes, or it fails. */
 void nfs4_attr_encode(struct writer *writer, struct nfs4_attr_source *source,
                       const struct nfs4_bitmap *wanted);
 

@@ -52,7 +52,7 @@ void nfs4__principal(const struct nfs4_compound *compound, uint8_t principal[NFS
 
 void *nfs4__user_mark(const struct nfs4_compound *compound)
 {
-    return (void *)(uintptr_t)compound->user.uid;
+    return (void *)(uintptr_t)nfs__user(&compound->call->credential).uid;
 }
 
 void nfs4__client_renew(struct client *client)
@@ -118,10 +118,7 @@ void nfs4__wait_for_records(struct nfs4_compound *compound, uint64_t writes_befo
 
 static uint64_t ino_of(const struct nfs4_filehandle *fh)
 {
-    struct inode_attr attr;
-
-    vfs_getattr(fh->inode, &attr);
-    return attr.ino;
+    return vfs_attr(fh->inode)->ino;
 }
 
 struct state_file *nfs4__state_file_find(const struct nfs4_compound *compound,

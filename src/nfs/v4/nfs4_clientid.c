@@ -23,7 +23,7 @@ struct setclientid_args {
 
 bool nfs4__setclientid_decode(struct nfs4_compound *compound)
 {
-    struct setclientid_args *args = nfs4_args(compound, struct setclientid_args);
+    struct setclientid_args *args = nfs4_new_args(compound, struct setclientid_args);
     struct reader *reader = &compound->arguments;
 
     return reader_bytes(reader, NFS4_VERIFIER_SIZE, &args->verifier) &&
@@ -136,7 +136,7 @@ struct confirm_args {
 
 bool nfs4__setclientid_confirm_decode(struct nfs4_compound *compound)
 {
-    struct confirm_args *args = nfs4_args(compound, struct confirm_args);
+    struct confirm_args *args = nfs4_new_args(compound, struct confirm_args);
 
     return reader_be64(&compound->arguments, &args->clientid) &&
            reader_be64(&compound->arguments, &args->verifier);
@@ -186,7 +186,7 @@ uint32_t nfs4__setclientid_confirm(struct nfs4_compound *compound)
 
 bool nfs4__renew_decode(struct nfs4_compound *compound)
 {
-    return reader_be64(&compound->arguments, nfs4_args(compound, uint64_t));
+    return reader_be64(&compound->arguments, nfs4_new_args(compound, uint64_t));
 }
 
 uint32_t nfs4__renew(struct nfs4_compound *compound)

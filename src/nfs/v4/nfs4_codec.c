@@ -29,12 +29,16 @@ bool nfs4__decode_bitmap(struct reader *reader, struct nfs4_bitmap *bitmap_r)
 void nfs4__encode_bitmap(struct writer *writer, const struct nfs4_bitmap *bitmap)
 {
     uint32_t count = NFS4_BITMAP_WORDS;
+    uint8_t *at;
 
     while (count > 0 && bitmap->words[count - 1] == 0)
         count--;
-    writer_be32(writer, count);
+    at = writer_reserve(writer, 4 + (size_t)count * 4);
+    if (at == NULL)
+        return;
+    at = put_be32(at, count);
     for (uint32_t i = 0; i < count; i++)
-        writer_be32(writer, bitmap->words[i]);
+        at = put_be32(at, bitmap->words[i]);
 }
 
 bool nfs4__decode_stateid(struct reader *reader, struct nfs4_stateid *stateid_r)
@@ -51,10 +55,7 @@ void nfs4__encode_stateid(struct writer *writer, const struct nfs4_stateid *stat
 
 uint64_t nfs4__change_of(struct inode *inode)
 {
-    struct inode_attr attr;
-
-    vfs_getattr(inode, &attr);
-    return attr.change;
+    return vfs_attr(inode)->change;
 }
 
 void nfs4__encode_change_info(struct writer *writer, bool atomic, uint64_t before, uint64_t after)

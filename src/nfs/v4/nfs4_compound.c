@@ -97,7 +97,10 @@ size_t nfs4__room(const struct nfs4_compound *compound)
 
 bool nfs4__reserve(struct nfs4_compound *compound, size_t length)
 {
-    return onc_call_reserve(compound->call, length + REPLY_MARGIN);
+    const struct writer *reply = &compound->call->reply;
+
+    length += REPLY_MARGIN;
+    return length <= reply->capacity - reply->length || onc_call_reserve(compound->call, length);
 }
 
 void nfs4__merge_ticket(struct nfs4_compound *compound)
@@ -118,22 +121,28 @@ void nfs4__merge_ticket(struct nfs4_compound *compound)
     context->ticket = (struct store_ticket){0, 0};
 }
 
+/* The result of the operation at hand is STATUS, and what its row says stands behind errors. */
+static void operation_fail(struct nfs4_compound *compound, uint32_t status)
+{
+    struct writer *reply = &compound->call->reply;
+    unsigned flags = compound->operation == NULL ? 0 : compound->operation->flags;
+
+    if (reply->failed || !(flags & NFS4_BODY_ON_ERROR))
+        onc_call_reply_truncate(compound->call, compound->result_begin + RESULT_HEAD);
+    if (flags & NFS4_BITMAP_ON_ERROR)
+        writer_be32(reply, 0);
+    writer_patch_be32(reply, compound->result_at, status);
+}
+
 /* The operation at hand has ended with STATUS and left its results in the reply. True: go on. */
 static bool operation_end(struct nfs4_compound *compound, uint32_t status)
 {
-    struct writer *reply = &compound->call->reply;
-
     nfs4__merge_ticket(compound);
     compound->context.export = NULL;
-    if (reply->failed)
+    if (compound->call->reply.failed)
         status = NFS4ERR_SERVERFAULT;
-    if (status != NFS4_OK &&
-        (reply->failed || compound->operation == NULL || !(compound->operation->flags & NFS4_BODY_ON_ERROR)))
-        onc_call_reply_truncate(compound->call, compound->result_begin + RESULT_HEAD);
-    if (status != NFS4_OK && compound->operation != NULL &&
-        (compound->operation->flags & NFS4_BITMAP_ON_ERROR))
-        writer_be32(reply, 0);
-    writer_patch_be32(reply, compound->result_at, status);
+    if (status != NFS4_OK)
+        operation_fail(compound, status);
     compound->status = status;
     compound->results++;
     compound->operation_index++;
@@ -142,17 +151,18 @@ static bool operation_end(struct nfs4_compound *compound, uint32_t status)
 
 static void operation_begin_result(struct nfs4_compound *compound, uint32_t opnum)
 {
+    struct writer *reply = &compound->call->reply;
+    uint8_t *head;
+
     compound->result_begin = onc_call_reply_length(compound->call);
-    writer_be32(&compound->call->reply, opnum);
-    compound->result_at = compound->call->reply.length;
-    writer_be32(&compound->call->reply, NFS4_OK);
+    compound->result_at = reply->length + 4;
+    head = writer_reserve(reply, RESULT_HEAD);
+    if (head != NULL)
+        put_be32(put_be32(head, opnum), NFS4_OK);
 }
 
-/* The highest operation of a minor version: RFC 7530, 8881, and 7862 with 8276. */
-static uint32_t highest_operation(uint32_t minor)
-{
-    return minor == 0 ? OP_RELEASE_LOCKOWNER : minor == 1 ? OP_RECLAIM_COMPLETE : OP_REMOVEXATTR;
-}
+/* The highest operation of each minor version: RFC 7530, 8881, and 7862 with 8276. */
+static const uint32_t highest_operations[] = {OP_RELEASE_LOCKOWNER, OP_RECLAIM_COMPLETE, OP_REMOVEXATTR};
 
 /* RFC 8881 2.10.2.1, 18.46.3: what may stand where. */
 static uint32_t check_place(const struct nfs4_compound *compound, uint32_t opnum,
@@ -188,10 +198,10 @@ static uint32_t check_filehandles(const struct nfs4_compound *compound,
 
 static uint32_t check_room(struct nfs4_compound *compound, const struct nfs4_operation *operation)
 {
-    size_t wanted = RESULT_HEAD + (size_t)operation->reply_max;
+    size_t results = operation->reply_max;
 
-    if (nfs4__room(compound) >= wanted)
-        return nfs4__reserve(compound, wanted) ? NFS4_OK : NFS4ERR_DELAY;
+    if (compound->result_begin + RESULT_HEAD + results + REPLY_MARGIN <= compound->reply_limit)
+        return nfs4__reserve(compound, results) ? NFS4_OK : NFS4ERR_DELAY;
     if (compound->minor == 0)
         return NFS4ERR_RESOURCE;
     return compound->cache_reply ? NFS4ERR_REP_TOO_BIG_TO_CACHE : NFS4ERR_REP_TOO_BIG;
@@ -199,7 +209,6 @@ static uint32_t check_room(struct nfs4_compound *compound, const struct nfs4_ope
 
 static uint32_t operation_prepare(struct nfs4_compound *compound)
 {
-    static const size_t state_bytes[] = {NFS4_SMALL_STATE, sizeof compound->operation_state};
     const struct nfs4_operation *operation = compound->operation;
     uint32_t status = check_place(compound, compound->opnum, operation);
 
@@ -210,7 +219,6 @@ static uint32_t operation_prepare(struct nfs4_compound *compound)
     status = check_room(compound, operation);
     if (status != NFS4_OK)
         return status;
-    memset(compound->operation_state, 0, state_bytes[(operation->flags & NFS4_LARGE_STATE) != 0]);
     if (operation->decode != NULL && !operation->decode(compound))
         return NFS4ERR_BADXDR;
     /* Bytes behind the last operation: they are no part of any argument. */
@@ -248,7 +256,8 @@ static bool wait_for_names(struct nfs4_compound *compound)
 static uint32_t operation_run(struct nfs4_compound *compound)
 {
     const struct nfs4_operation *operation = compound->operation;
-    uint64_t misses = nfs4__idmap_misses(compound->server->idmap);
+    bool shows_owners = operation->flags & NFS4_SHOWS_OWNERS;
+    uint64_t misses = shows_owners ? nfs4__idmap_misses(compound->server->idmap) : 0;
     uint32_t status;
 
     compound->in_run = true;
@@ -256,8 +265,7 @@ static uint32_t operation_run(struct nfs4_compound *compound)
     if (status == NFS4_ANSWERED)
         return status; /* the compound is gone */
     compound->in_run = false;
-    if ((operation->flags & NFS4_SHOWS_OWNERS) && nfs4__idmap_misses(compound->server->idmap) != misses &&
-        wait_for_names(compound))
+    if (shows_owners && nfs4__idmap_misses(compound->server->idmap) != misses && wait_for_names(compound))
         return NFS4_WAIT;
     return status;
 }
@@ -275,7 +283,7 @@ static bool operation_take(struct nfs4_compound *compound, uint32_t *status_r)
         *status_r = NFS4ERR_BADXDR;
         return true;
     }
-    if (opnum < OP_ACCESS || opnum > highest_operation(compound->minor)) {
+    if (opnum < OP_ACCESS || opnum > highest_operations[compound->minor]) {
         compound->operation = NULL;
         compound->opnum = OP_ILLEGAL;
         operation_begin_result(compound, OP_ILLEGAL);
@@ -294,7 +302,7 @@ static bool operation_take(struct nfs4_compound *compound, uint32_t *status_r)
     *status_r = operation_prepare(compound);
     if (*status_r != NFS4_OK)
         return true;
-    nfs4__count_operation(compound);
+    compound->server->operations[opnum]++;
     if (compound->operation->flags & NFS4_CHANGES)
         compound->has_changed = true;
     *status_r = operation_run(compound);
@@ -367,8 +375,6 @@ void nfs4__compound(struct onc_call *call)
         onc_call_reject(call, ONC_REJECT_GARBAGE_ARGS);
         return;
     }
-    compound->user = nfs__user(&call->credential);
-    compound->security = nfs__security(&call->credential);
     compound->reply_limit = NFS4_REPLY_MAX;
     compound->status_at = call->reply.length;
     writer_be32(&call->reply, NFS4_OK);

@@ -26,7 +26,7 @@ struct copy_args {
 
 bool nfs4__copy_decode(struct nfs4_compound *compound)
 {
-    struct copy_args *args = nfs4_args(compound, struct copy_args);
+    struct copy_args *args = nfs4_new_args(compound, struct copy_args);
     struct reader *reader = &compound->arguments;
 
     if (!nfs4__decode_stateid(reader, &args->source_stateid) ||

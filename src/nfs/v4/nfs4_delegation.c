@@ -379,7 +379,8 @@ struct delegreturn_args {
 
 bool nfs4__delegreturn_decode(struct nfs4_compound *compound)
 {
-    return nfs4__decode_stateid(&compound->arguments, &nfs4_args(compound, struct delegreturn_args)->stateid);
+    return nfs4__decode_stateid(&compound->arguments,
+                                &nfs4_new_args(compound, struct delegreturn_args)->stateid);
 }
 
 uint32_t nfs4__delegreturn(struct nfs4_compound *compound)

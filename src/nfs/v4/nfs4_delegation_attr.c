@@ -170,13 +170,12 @@ static struct nfs4_delegation *find_holder(const struct nfs4_compound *compound,
 
 enum err nfs4__settle_attributes(struct nfs_server *server, struct inode *inode)
 {
+    const struct inode_attr *attr = vfs_attr(inode);
     struct state_file *file;
-    struct inode_attr attr;
 
     if (server->nfs4 == NULL)
         return ERR_OK;
-    vfs_getattr(inode, &attr);
-    file = state_file_find(server->nfs4->state, attr.tree, attr.ino);
+    file = state_file_find(server->nfs4->state, attr->tree, attr->ino);
     if (file == NULL || find_writer(file, NULL) == NULL)
         return ERR_OK;
     return grant_break(file, GRANT_OP_READ, NULL, NULL, 0, NULL);

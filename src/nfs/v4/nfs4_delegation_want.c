@@ -20,7 +20,7 @@ struct want_args {
 
 bool nfs4__want_delegation_decode(struct nfs4_compound *compound)
 {
-    struct want_args *args = nfs4_args(compound, struct want_args);
+    struct want_args *args = nfs4_new_args(compound, struct want_args);
     struct reader *reader = &compound->arguments;
     uint32_t claim;
 
@@ -149,7 +149,7 @@ struct get_dir_args {
 
 bool nfs4__get_dir_delegation_decode(struct nfs4_compound *compound)
 {
-    struct get_dir_args *args = nfs4_args(compound, struct get_dir_args);
+    struct get_dir_args *args = nfs4_new_args(compound, struct get_dir_args);
     struct reader *reader = &compound->arguments;
 
     return reader_xdr_bool(reader, &args->signal) && nfs4__decode_bitmap(reader, &args->notifications) &&

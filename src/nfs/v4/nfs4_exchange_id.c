@@ -74,7 +74,7 @@ static bool skip_implementation(struct reader *reader)
 
 bool nfs4__exchange_id_decode(struct nfs4_compound *compound)
 {
-    struct exchange_id_args *args = nfs4_args(compound, struct exchange_id_args);
+    struct exchange_id_args *args = nfs4_new_args(compound, struct exchange_id_args);
     struct reader *reader = &compound->arguments;
 
     return reader_bytes(reader, NFS4_VERIFIER_SIZE, &args->verifier) &&
@@ -197,7 +197,7 @@ uint32_t nfs4__exchange_id(struct nfs4_compound *compound)
 
 bool nfs4__destroy_clientid_decode(struct nfs4_compound *compound)
 {
-    return reader_be64(&compound->arguments, nfs4_args(compound, uint64_t));
+    return reader_be64(&compound->arguments, nfs4_new_args(compound, uint64_t));
 }
 
 uint32_t nfs4__destroy_clientid(struct nfs4_compound *compound)
@@ -221,7 +221,8 @@ struct reclaim_complete_args {
 
 bool nfs4__reclaim_complete_decode(struct nfs4_compound *compound)
 {
-    return reader_xdr_bool(&compound->arguments, &nfs4_args(compound, struct reclaim_complete_args)->one_fs);
+    return reader_xdr_bool(&compound->arguments,
+                           &nfs4_new_args(compound, struct reclaim_complete_args)->one_fs);
 }
 
 uint32_t nfs4__reclaim_complete(struct nfs4_compound *compound)

@@ -45,12 +45,15 @@ void nfs4__set_current(struct nfs4_compound *compound, struct nfs4_filehandle *f
 uint32_t nfs4__context_for(struct nfs4_compound *compound, const struct nfs4_filehandle *fh)
 {
     struct vfs_export *export = vfs_export_by_id(compound->server->vfs, fh->export_id);
+    const struct onc_call *call = compound->call;
+    struct vfs_user user;
     enum err err;
 
     if (fh->place != NFS4_IN_EXPORT || export == NULL)
         return NFS4ERR_STALE;
-    err = vfs_context_init(&compound->context, compound->server->vfs, export, VFS_NFS4, compound->security,
-                           &compound->call->peer, &compound->user);
+    user = nfs__user(&call->credential);
+    err = vfs_context_init(&compound->context, compound->server->vfs, export, VFS_NFS4,
+                           nfs__security(&call->credential), &call->peer, &user);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
     /* In 4.0 only a stateid says who it is. */
@@ -87,7 +90,7 @@ struct putfh_args {
 
 bool nfs4__putfh_decode(struct nfs4_compound *compound)
 {
-    struct putfh_args *args = nfs4_args(compound, struct putfh_args);
+    struct putfh_args *args = nfs4_new_args(compound, struct putfh_args);
 
     return reader_xdr_opaque(&compound->arguments, NFS4_FHSIZE, &args->handle, &args->length);
 }
@@ -158,7 +161,7 @@ struct lookup_args {
 
 bool nfs4__lookup_decode(struct nfs4_compound *compound)
 {
-    return nfs4__decode_component(&compound->arguments, &nfs4_args(compound, struct lookup_args)->name);
+    return nfs4__decode_component(&compound->arguments, &nfs4_new_args(compound, struct lookup_args)->name);
 }
 
 /* The root of an export, if the caller may see the export at all: one that his host may not use is not there.
@@ -205,14 +208,12 @@ uint32_t nfs4__lookup_name(struct nfs4_compound *compound, const struct nfs4_fil
 
 uint32_t nfs4__check_directory(const struct nfs4_filehandle *fh)
 {
-    struct inode_attr attr;
+    enum inode_type type;
 
     if (fh->place == NFS4_PSEUDO_ROOT)
         return NFS4_OK;
-    vfs_getattr(fh->inode, &attr);
-    return attr.type == INODE_DIRECTORY ? NFS4_OK
-           : attr.type == INODE_SYMLINK ? NFS4ERR_SYMLINK
-                                        : NFS4ERR_NOTDIR;
+    type = vfs_attr(fh->inode)->type;
+    return type == INODE_DIRECTORY ? NFS4_OK : type == INODE_SYMLINK ? NFS4ERR_SYMLINK : NFS4ERR_NOTDIR;
 }
 
 uint32_t nfs4__lookup(struct nfs4_compound *compound)

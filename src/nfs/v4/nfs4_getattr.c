@@ -36,7 +36,7 @@ struct getattr_args {
 
 bool nfs4__getattr_decode(struct nfs4_compound *compound)
 {
-    return nfs4__decode_bitmap(&compound->arguments, &nfs4_args(compound, struct getattr_args)->wanted);
+    return nfs4__decode_bitmap(&compound->arguments, &nfs4_new_args(compound, struct getattr_args)->wanted);
 }
 
 static void getattr_asked(struct nfs4_asker *asker, uint32_t status, bool has_size, uint64_t size)
@@ -75,7 +75,7 @@ uint32_t nfs4__getattr(struct nfs4_compound *compound)
 
 bool nfs4__verify_decode(struct nfs4_compound *compound)
 {
-    return nfs4_attr_decode_raw(&compound->arguments, nfs4_args(compound, struct nfs4_fattr));
+    return nfs4_attr_decode_raw(&compound->arguments, nfs4_new_args(compound, struct nfs4_fattr));
 }
 
 bool nfs4__nverify_decode(struct nfs4_compound *compound)
@@ -162,7 +162,7 @@ struct setattr_args {
 
 bool nfs4__setattr_decode(struct nfs4_compound *compound)
 {
-    struct setattr_args *args = nfs4_args(compound, struct setattr_args);
+    struct setattr_args *args = nfs4_new_args(compound, struct setattr_args);
 
     return nfs4__decode_stateid(&compound->arguments, &args->stateid) &&
            nfs4_attr_decode_set(&compound->arguments, compound->minor, compound->server->idmap, &args->set);
@@ -224,7 +224,7 @@ struct access_args {
 
 bool nfs4__access_decode(struct nfs4_compound *compound)
 {
-    return reader_be32(&compound->arguments, &nfs4_args(compound, struct access_args)->wanted);
+    return reader_be32(&compound->arguments, &nfs4_new_args(compound, struct access_args)->wanted);
 }
 
 struct access_row {

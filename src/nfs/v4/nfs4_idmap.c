@@ -298,36 +298,35 @@ bool nfs4__idmap_wait(struct nfs4_idmap *map, struct nfs4_idmap_waiter *waiter)
 
 /* ---- text ---- */
 
-void nfs4__idmap_put_number(struct writer *writer, uint32_t id)
+size_t nfs4__idmap_number(uint32_t id, char text_r[NFS4_OWNER_TEXT_MAX])
 {
-    char text[10];
-    size_t at = sizeof text;
+    size_t length = 1;
 
-    do {
-        text[--at] = (char)('0' + id % 10);
-        id /= 10;
-    } while (id > 0);
-    writer_xdr_opaque(writer, text + at, sizeof text - at);
+    for (uint32_t rest = id; rest >= 10; rest /= 10)
+        length++;
+    for (size_t at = length; at > 0; id /= 10)
+        text_r[--at] = (char)('0' + id % 10);
+    return length;
 }
 
-void nfs4__idmap_put(struct writer *writer, struct nfs4_idmap *map, bool is_group, uint32_t id)
+size_t nfs4__idmap_text(struct nfs4_idmap *map, bool is_group, uint32_t id, char text_r[NFS4_OWNER_TEXT_MAX])
 {
     const struct idmap_entry *entry = NULL;
-    char text[NFS4_OWNER_TEXT_MAX + 1];
-    int length;
+    size_t name_length, domain_length;
 
     if (map->has_names && map->domain != NULL)
         entry = answer(map, is_group, false, id, NULL);
-    if (entry == NULL || entry->err != ERR_OK || entry->name[0] == '\0' ||
-        !nfs4__is_utf8(entry->name, strlen(entry->name))) {
-        nfs4__idmap_put_number(writer, id);
-        return;
-    }
-    length = snprintf(text, sizeof text, "%s@%s", entry->name, map->domain);
-    if (length < 0 || (size_t)length >= sizeof text)
-        nfs4__idmap_put_number(writer, id);
-    else
-        writer_xdr_opaque(writer, text, (size_t)length);
+    if (entry == NULL || entry->err != ERR_OK)
+        return nfs4__idmap_number(id, text_r);
+    name_length = strlen(entry->name);
+    domain_length = strlen(map->domain);
+    if (name_length == 0 || name_length + 1 + domain_length > NFS4_OWNER_TEXT_MAX ||
+        !nfs4__is_utf8(entry->name, name_length))
+        return nfs4__idmap_number(id, text_r);
+    memcpy(text_r, entry->name, name_length);
+    text_r[name_length] = '@';
+    memcpy(text_r + name_length + 1, map->domain, domain_length);
+    return name_length + 1 + domain_length;
 }
 
 /* RFC 7530 5.9: digits alone are the number itself, whoever it belongs to. */

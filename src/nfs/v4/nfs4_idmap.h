@@ -25,10 +25,10 @@ enum err nfs4__idmap_open(struct loop *loop, const char *domain, const struct nf
 /* Waits for a question that is being asked. NULL is fine. */
 void nfs4__idmap_close(struct nfs4_idmap **map);
 
-/* The text of ID, at most NFS4_OWNER_TEXT_MAX bytes, as a counted opaque. The number when it has no name, or
- * its name is not known yet; the latter is a miss. */
-void nfs4__idmap_put(struct writer *writer, struct nfs4_idmap *map, bool is_group, uint32_t id);
-void nfs4__idmap_put_number(struct writer *writer, uint32_t id);
+/* The text of ID; returns its length (no NUL follows). The number when it has no name, or its name is not
+ * known yet; the latter is a miss. */
+size_t nfs4__idmap_text(struct nfs4_idmap *map, bool is_group, uint32_t id, char text_r[NFS4_OWNER_TEXT_MAX]);
+size_t nfs4__idmap_number(uint32_t id, char text_r[NFS4_OWNER_TEXT_MAX]);
 /* What TEXT says: NFS4_OK, NFS4ERR_INVAL (it is empty), NFS4ERR_BADOWNER, NFS4ERR_DELAY (being asked). MAP
  * may be NULL: numbers only. */
 uint32_t nfs4__idmap_parse(struct nfs4_idmap *map, bool is_group, const uint8_t *text, uint32_t length,

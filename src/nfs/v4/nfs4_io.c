@@ -17,16 +17,15 @@ enum data_content4 { CONTENT_DATA = 0, CONTENT_HOLE = 1 };
  * SYMLINK. */
 uint32_t nfs4__check_file(const struct nfs4_compound *compound)
 {
-    struct inode_attr attr;
+    enum inode_type type = vfs_attr(compound->current.inode)->type;
 
-    vfs_getattr(compound->current.inode, &attr);
-    if (attr.type == INODE_FILE)
+    if (type == INODE_FILE)
         return NFS4_OK;
-    if (attr.type == INODE_DIRECTORY)
+    if (type == INODE_DIRECTORY)
         return NFS4ERR_ISDIR;
     if (compound->minor == 0)
         return NFS4ERR_INVAL;
-    return attr.type == INODE_SYMLINK ? NFS4ERR_SYMLINK : NFS4ERR_WRONG_TYPE;
+    return type == INODE_SYMLINK ? NFS4ERR_SYMLINK : NFS4ERR_WRONG_TYPE;
 }
 
 /* ---- READ ---- */
@@ -42,7 +41,7 @@ struct read_args {
 
 bool nfs4__read_decode(struct nfs4_compound *compound)
 {
-    struct read_args *args = nfs4_args(compound, struct read_args);
+    struct read_args *args = nfs4_new_args(compound, struct read_args);
     struct reader *reader = &compound->arguments;
 
     return nfs4__decode_stateid(reader, &args->stateid) && reader_be64(reader, &args->offset) &&
@@ -74,15 +73,15 @@ static uint32_t read_answer(struct nfs4_compound *compound, struct read_args *ar
 {
     struct writer *reply = &compound->call->reply;
     uint32_t got = args->read.store.got;
-    struct inode_attr attr;
+    uint64_t size;
     bool put;
 
     if (err != ERR_OK) {
         read_release(compound, args);
         return nfs4__status(compound, err);
     }
-    vfs_getattr(compound->current.inode, &attr);
-    writer_xdr_bool(reply, args->offset >= attr.size || got >= attr.size - args->offset);
+    size = vfs_attr(compound->current.inode)->size;
+    writer_xdr_bool(reply, args->offset >= size || got >= size - args->offset);
     writer_be32(reply, got);
     put = put_data(compound, args->buf, got);
     read_release(compound, args);
@@ -102,7 +101,7 @@ static void read_done(struct store_read *store, enum err err)
 static uint32_t read_begin(struct nfs4_compound *compound, struct read_args *args, enum vfs_io_right *right_r)
 {
     struct nfs4_server *server = compound->server;
-    struct inode_attr attr;
+    uint64_t size;
     uint32_t length = args->count < NFS4_IO_MAX ? args->count : NFS4_IO_MAX;
     size_t room = nfs4__room(compound);
     uint32_t status = nfs4__context(compound);
@@ -113,11 +112,11 @@ static uint32_t read_begin(struct nfs4_compound *compound, struct read_args *arg
         status = nfs4__stateid_for_io(compound, &args->stateid, NFS4_IO_READ, right_r);
     if (status != NFS4_OK)
         return status;
-    vfs_getattr(compound->current.inode, &attr);
-    if (args->offset >= attr.size)
+    size = vfs_attr(compound->current.inode)->size;
+    if (args->offset >= size)
         length = 0;
-    else if (length > attr.size - args->offset)
-        length = (uint32_t)(attr.size - args->offset);
+    else if (length > size - args->offset)
+        length = (uint32_t)(size - args->offset);
     /* The status, eof, the count and padding stand beside the data. A short read is fine for the client. */
     room = room < 64 ? 0 : room - 64;
     if (length > room)
@@ -163,7 +162,7 @@ struct write_args {
 
 bool nfs4__write_decode(struct nfs4_compound *compound)
 {
-    struct write_args *args = nfs4_args(compound, struct write_args);
+    struct write_args *args = nfs4_new_args(compound, struct write_args);
     struct reader *reader = &compound->arguments;
 
     return nfs4__decode_stateid(reader, &args->stateid) && reader_be64(reader, &args->offset) &&
@@ -235,7 +234,7 @@ struct commit_args {
 
 bool nfs4__commit_decode(struct nfs4_compound *compound)
 {
-    struct commit_args *args = nfs4_args(compound, struct commit_args);
+    struct commit_args *args = nfs4_new_args(compound, struct commit_args);
 
     return reader_be64(&compound->arguments, &args->offset) &&
            reader_be32(&compound->arguments, &args->count);
@@ -274,15 +273,15 @@ static uint32_t plus_answer(struct nfs4_compound *compound, struct read_args *ar
 {
     struct writer *reply = &compound->call->reply;
     uint32_t got = args->read.store.got;
-    struct inode_attr attr;
+    uint64_t size;
     bool put = true;
 
     if (err != ERR_OK) {
         read_release(compound, args);
         return nfs4__status(compound, err);
     }
-    vfs_getattr(compound->current.inode, &attr);
-    writer_xdr_bool(reply, args->offset >= attr.size || got >= attr.size - args->offset);
+    size = vfs_attr(compound->current.inode)->size;
+    writer_xdr_bool(reply, args->offset >= size || got >= size - args->offset);
     writer_be32(reply, got > 0 ? 1 : 0);
     if (got > 0) {
         writer_be32(reply, CONTENT_DATA);

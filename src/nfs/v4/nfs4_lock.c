@@ -77,7 +77,7 @@ static bool decode_locker(struct reader *reader, struct lock_args *args)
 
 bool nfs4__lock_decode(struct nfs4_compound *compound)
 {
-    struct lock_args *args = nfs4_args(compound, struct lock_args);
+    struct lock_args *args = nfs4_new_args(compound, struct lock_args);
     struct reader *reader = &compound->arguments;
 
     return decode_type(reader, &args->type) && reader_xdr_bool(reader, &args->reclaim) &&
@@ -250,7 +250,7 @@ uint32_t nfs4__lock(struct nfs4_compound *compound)
 
 bool nfs4__lockt_decode(struct nfs4_compound *compound)
 {
-    struct lock_args *args = nfs4_args(compound, struct lock_args);
+    struct lock_args *args = nfs4_new_args(compound, struct lock_args);
     struct reader *reader = &compound->arguments;
 
     return decode_type(reader, &args->type) && reader_be64(reader, &args->offset) &&
@@ -288,7 +288,7 @@ uint32_t nfs4__lockt(struct nfs4_compound *compound)
 
 bool nfs4__locku_decode(struct nfs4_compound *compound)
 {
-    struct lock_args *args = nfs4_args(compound, struct lock_args);
+    struct lock_args *args = nfs4_new_args(compound, struct lock_args);
     struct reader *reader = &compound->arguments;
 
     return decode_type(reader, &args->type) && reader_be32(reader, &args->lock_seqid) &&
@@ -322,7 +322,7 @@ uint32_t nfs4__locku(struct nfs4_compound *compound)
 
 bool nfs4__release_lockowner_decode(struct nfs4_compound *compound)
 {
-    return nfs4__decode_owner(&compound->arguments, &nfs4_args(compound, struct lock_args)->owner);
+    return nfs4__decode_owner(&compound->arguments, &nfs4_new_args(compound, struct lock_args)->owner);
 }
 
 uint32_t nfs4__release_lockowner(struct nfs4_compound *compound)

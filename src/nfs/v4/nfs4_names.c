@@ -20,7 +20,7 @@ struct create_args {
 
 bool nfs4__create_decode(struct nfs4_compound *compound)
 {
-    struct create_args *args = nfs4_args(compound, struct create_args);
+    struct create_args *args = nfs4_new_args(compound, struct create_args);
     struct reader *reader = &compound->arguments;
 
     if (!reader_be32(reader, &args->type))
@@ -106,7 +106,7 @@ struct name_args {
 
 bool nfs4__link_decode(struct nfs4_compound *compound)
 {
-    return nfs4__decode_component(&compound->arguments, &nfs4_args(compound, struct name_args)->name);
+    return nfs4__decode_component(&compound->arguments, &nfs4_new_args(compound, struct name_args)->name);
 }
 
 /* The saved and the current filehandle are of one export. */
@@ -180,7 +180,7 @@ uint32_t nfs4__remove(struct nfs4_compound *compound)
 
 bool nfs4__rename_decode(struct nfs4_compound *compound)
 {
-    struct name_args *args = nfs4_args(compound, struct name_args);
+    struct name_args *args = nfs4_new_args(compound, struct name_args);
 
     return nfs4__decode_component(&compound->arguments, &args->name) &&
            nfs4__decode_component(&compound->arguments, &args->new_name);

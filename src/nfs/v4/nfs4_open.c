@@ -67,7 +67,7 @@ static bool decode_claim(struct nfs4_compound *compound, struct nfs4_open *open)
 
 bool nfs4__open_decode(struct nfs4_compound *compound)
 {
-    struct nfs4_open *open = nfs4_large_args(compound, struct nfs4_open);
+    struct nfs4_open *open = nfs4_new_args(compound, struct nfs4_open);
     struct reader *reader = &compound->arguments;
 
     return reader_be32(reader, &open->seqid) && reader_be32(reader, &open->access) &&
@@ -422,7 +422,7 @@ static uint32_t open_run(struct nfs4_compound *compound, struct nfs4_open *open)
 
 uint32_t nfs4__open(struct nfs4_compound *compound)
 {
-    struct nfs4_open *open = nfs4_large_args(compound, struct nfs4_open);
+    struct nfs4_open *open = nfs4_args(compound, struct nfs4_open);
     struct nfs4_sequence sequence;
     uint32_t status = nfs4__client_of_owner(compound, open->owner.clientid, &open->client);
     enum err err;

@@ -182,7 +182,7 @@ static bool is_unconfirmed(const struct nfs4_compound *compound, const struct op
 
 bool nfs4__open_confirm_decode(struct nfs4_compound *compound)
 {
-    struct held_open_args *args = nfs4_args(compound, struct held_open_args);
+    struct held_open_args *args = nfs4_new_args(compound, struct held_open_args);
 
     return nfs4__decode_stateid(&compound->arguments, &args->stateid) &&
            reader_be32(&compound->arguments, &args->seqid);
@@ -207,7 +207,7 @@ uint32_t nfs4__open_confirm(struct nfs4_compound *compound)
 
 bool nfs4__open_downgrade_decode(struct nfs4_compound *compound)
 {
-    struct held_open_args *args = nfs4_args(compound, struct held_open_args);
+    struct held_open_args *args = nfs4_new_args(compound, struct held_open_args);
     struct reader *reader = &compound->arguments;
 
     return nfs4__decode_stateid(reader, &args->stateid) && reader_be32(reader, &args->seqid) &&
@@ -249,7 +249,7 @@ uint32_t nfs4__open_downgrade(struct nfs4_compound *compound)
 
 bool nfs4__close_decode(struct nfs4_compound *compound)
 {
-    struct held_open_args *args = nfs4_args(compound, struct held_open_args);
+    struct held_open_args *args = nfs4_new_args(compound, struct held_open_args);
 
     return reader_be32(&compound->arguments, &args->seqid) &&
            nfs4__decode_stateid(&compound->arguments, &args->stateid);

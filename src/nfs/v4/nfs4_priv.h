@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct client;
 struct session;
@@ -35,6 +36,7 @@ enum {
     NFS4_TAG_MAX = 1024,                  /* bytes */
     NFS4_REPLY_MAX = NFS4_IO_MAX + 65536, /* bytes of a reply */
     NFS4_DIR_MAX = 128 * 1024,            /* bytes of results of READDIR */
+    NFS4_ATTRIBUTES_MAX = 1024,           /* bytes of a fattr4 */
     NFS4_BITMAP_WORDS = 3                 /* of attribute bitmaps that we keep; later words are ignored */
 };
 
@@ -83,7 +85,6 @@ enum nfs4_operation_flags {
     NFS4_PSEUDO = 64,           /* knows what to do at the pseudo root; without it the engine answers there
                                    NFS4ERR_ISDIR (NFS4_FILE), NFS4ERR_ROFS (changes) or NFS4ERR_NOTSUPP */
     NFS4_FILE = 256,            /* is for regular files */
-    NFS4_LARGE_STATE = 1024,    /* its own state has more than NFS4_SMALL_STATE bytes */
     NFS4_SHOWS_OWNERS = 512,    /* may be run again when the names of owners are there */
     NFS4_BITMAP_ON_ERROR = 128, /* the body for its errors is an empty bitmap (SETATTR) */
 };
@@ -91,7 +92,7 @@ enum nfs4_operation_flags {
 struct nfs4_operation {
     const char *name;
     /* Decodes the arguments, reading COMPOUND->arguments; keeps them in memory of compound->call->arena or in
-     * compound->operation_state (zeroed before); false: BADXDR. NULL: there are none. */
+     * compound->operation_state (nfs4_new_args); false: BADXDR. NULL: there are none. */
     bool (*decode)(struct nfs4_compound *compound);
     uint32_t (*run)(struct nfs4_compound *compound);
     unsigned flags;
@@ -115,59 +116,52 @@ struct nfs4_session_state {
 struct nfs4_compound {
     struct nfs4_server *server;
     struct onc_call *call;
-    uint32_t minor;
-    uint32_t operation_count;
+    struct reader arguments; /* behind what is decoded */
+    struct list link;        /* of the server's list of compounds under way */
+
+    /* From here to `minor` a new compound is all zero. */
     uint32_t operation_index; /* of the one at hand */
     uint32_t opnum;           /* of the one at hand */
     const struct nfs4_operation *operation;
-    struct reader arguments; /* behind what is decoded */
+    uint32_t results;         /* operations answered so far */
+    uint32_t durable_opnum;   /* of the first change that waits to be durable; 0: there is none */
+    uint32_t durable_results; /* results before it */
+    uint32_t sync_export_id;  /* export whose changes wait; 0: none */
+    size_t durable_from;      /* reply length before that change */
+    struct nfs4_filehandle current, saved;
+    struct store_ticket ticket; /* of all operations */
+    bool has_current_stateid, has_saved_stateid;
+    bool in_run;      /* inside run: resume may not come */
+    bool cache_reply; /* 4.1+: the client asked for it (sa_cachethis): nothing is attached */
+    bool has_changed; /* an operation with NFS4_CHANGES was run */
+    bool has_session; /* 4.1+: SEQUENCE was the first operation */
+    struct nfs4_session_state *session; /* when has_session: points to session_memory */
+    uint64_t clientid; /* of the session; in 4.0 of the last stateid or id in it; 0: not known yet */
+
+    /* From here on nothing is cleared: it is filled in before it is read. */
+    uint32_t minor;
+    uint32_t operation_count;
+    uint32_t status; /* of the last */
     const uint8_t *tag;
     uint32_t tag_length;
     size_t status_at, count_at; /* in the reply: the compound's status, its number of results */
+    size_t reply_limit;         /* bytes: of the transport or the session */
     size_t result_at;           /* in the reply's writer: the operation's status */
     size_t result_begin;        /* reply length before the operation's result */
-    size_t reply_limit;         /* bytes: of the transport or the session */
-    uint32_t results;           /* operations answered so far */
-    uint32_t status;            /* of the last */
-    size_t durable_from;        /* reply length before the first change that waits to be durable; 0: none */
-    uint32_t durable_opnum;     /* of that change; 0: there is none */
-    uint32_t durable_results;   /* results before it */
-    struct nfs4_filehandle current, saved;
-    struct nfs4_stateid current_stateid, saved_stateid;
-    bool has_current_stateid, has_saved_stateid;
-    struct vfs_user user;
-    unsigned security;          /* enum vfs_security bit */
-    struct vfs_context context; /* of the operation at hand: see nfs4__context */
-    struct store_ticket ticket; /* of all operations */
-    uint32_t sync_export_id;    /* export whose changes wait; 0: none */
-    bool in_run;                /* inside run: resume may not come */
-    bool cache_reply;           /* 4.1+: the client asked for it (sa_cachethis): nothing is attached */
-    bool has_changed;           /* an operation with NFS4_CHANGES was run */
-    bool has_session;           /* 4.1+: SEQUENCE was the first operation */
-    struct nfs4_session_state *session; /* when has_session: points to session_memory */
+    struct vfs_context context; /* of the operation at hand: see nfs4__context; its export is NULL before */
+    struct nfs4_stateid current_stateid, saved_stateid; /* when there is one */
     struct nfs4_session_state session_memory;
-    uint64_t clientid; /* of the session; in 4.0 of the last stateid or id in it; 0: not known yet */
     struct store_waiter waiter;
     struct nfs4_idmap_waiter names;             /* for names of owners */
-    _Alignas(16) uint8_t operation_state[1024]; /* the operation's own; zeroed before decode */
+    _Alignas(16) uint8_t operation_state[1024]; /* the operation's own: see nfs4_args */
     struct nfs4_compound *next_free;
-    struct list link; /* of the server's list of compounds under way */
 };
 
-/* The operation's own state as a struct of TYPE: most are small; a larger one is told by its row
- * (NFS4_LARGE_STATE), so that the others don't pay for it. */
-enum { NFS4_SMALL_STATE = 256 };
+/* The operation's own state as a struct of TYPE; new, and all zero, for its decode. */
 #define nfs4_args(compound, type)                                                                            \
-    ((void)sizeof(char[sizeof(type) <= NFS4_SMALL_STATE ? 1 : -1]),                                          \
-     (type *)(void *)(compound)->operation_state)
-#define nfs4_large_args(compound, type)                                                                      \
     ((void)sizeof(char[sizeof(type) <= sizeof((compound)->operation_state) ? 1 : -1]),                       \
-     (type *)nfs4_large_state(compound))
-static inline void *nfs4_large_state(struct nfs4_compound *compound)
-{
-    invariant(compound->operation->flags & NFS4_LARGE_STATE);
-    return compound->operation_state;
-}
+     (type *)(void *)(compound)->operation_state)
+#define nfs4_new_args(compound, type) ((type *)memset(nfs4_args(compound, type), 0, sizeof(type)))
 /* The other way round, for callbacks: the compound whose operation's own state ARGS is. */
 static inline struct nfs4_compound *nfs4_compound_of(void *args)
 {

@@ -15,7 +15,8 @@ enum {
     LIST_END = 8,                /* no more entries; eof */
     RESULT_FIXED = 8 + LIST_END, /* verifier */
     ENTRY_FIXED = 4 + 8 + 4,     /* follows, cookie, name's length */
-    PSEUDO_COOKIE = 16           /* the first export's */
+    ENTRY_MAX = ENTRY_FIXED + STORE_NAME_MAX + 1 + NFS4_ATTRIBUTES_MAX,
+    PSEUDO_COOKIE = 16 /* the first export's */
 };
 
 struct readdir_args {
@@ -27,7 +28,7 @@ struct readdir_args {
 
 bool nfs4__readdir_decode(struct nfs4_compound *compound)
 {
-    struct readdir_args *args = nfs4_args(compound, struct readdir_args);
+    struct readdir_args *args = nfs4_new_args(compound, struct readdir_args);
     struct reader *reader = &compound->arguments;
 
     return reader_be64(reader, &args->cookie) && reader_copy(reader, args->verifier, sizeof args->verifier) &&
@@ -185,7 +186,8 @@ uint32_t nfs4__readdir(struct nfs4_compound *compound)
         room = args->maxcount;
     if (room < RESULT_FIXED)
         return NFS4ERR_TOOSMALL;
-    if (!nfs4__reserve(compound, room))
+    /* The entry that does not fit is written, too, before it is taken back. */
+    if (!nfs4__reserve(compound, room + ENTRY_MAX))
         return NFS4ERR_DELAY;
     listing.end = reply->length + room - LIST_END;
     writer_be64(reply, 0);

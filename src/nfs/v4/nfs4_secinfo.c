@@ -69,7 +69,7 @@ struct secinfo_args {
 
 bool nfs4__secinfo_decode(struct nfs4_compound *compound)
 {
-    return nfs4__decode_component(&compound->arguments, &nfs4_args(compound, struct secinfo_args)->name);
+    return nfs4__decode_component(&compound->arguments, &nfs4_new_args(compound, struct secinfo_args)->name);
 }
 
 uint32_t nfs4__secinfo(struct nfs4_compound *compound)
@@ -103,7 +103,7 @@ uint32_t nfs4__secinfo(struct nfs4_compound *compound)
 
 bool nfs4__secinfo_no_name_decode(struct nfs4_compound *compound)
 {
-    struct secinfo_args *args = nfs4_args(compound, struct secinfo_args);
+    struct secinfo_args *args = nfs4_new_args(compound, struct secinfo_args);
 
     return reader_be32(&compound->arguments, &args->style) && args->style <= STYLE_PARENT;
 }

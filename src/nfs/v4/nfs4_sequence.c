@@ -39,7 +39,7 @@ struct sequence_args {
 
 bool nfs4__sequence_decode(struct nfs4_compound *compound)
 {
-    struct sequence_args *args = nfs4_args(compound, struct sequence_args);
+    struct sequence_args *args = nfs4_new_args(compound, struct sequence_args);
     struct reader *reader = &compound->arguments;
 
     return reader_bytes(reader, SESSION_ID_SIZE, &args->id) && reader_be32(reader, &args->seqid) &&
@@ -151,17 +151,19 @@ static void begin(struct nfs4_compound *compound, const struct sequence_args *ar
     compound->cache_reply = args->cache;
     if (most - REPLY_HEADER < compound->reply_limit)
         compound->reply_limit = most - REPLY_HEADER;
-    nfs4__client_renew(client); /* out of courtesy, too */
+    /* While it is held, it does not expire, and when it is dropped, its lease starts anew. */
+    if (client_status(client) == CLIENT_COURTESY)
+        nfs4__client_renew(client);
 }
 
 uint32_t nfs4__sequence(struct nfs4_compound *compound)
 {
     const struct sequence_args *args = nfs4_args(compound, struct sequence_args);
-    struct writer *reply = &compound->call->reply;
     struct session *session = session_find(compound->server->state, args->id);
     const struct nfs4_session *user;
     struct client *client;
-    uint32_t status;
+    uint32_t status, highest;
+    uint8_t *at;
 
     if (session == NULL)
         return NFS4ERR_BADSESSION;
@@ -175,12 +177,16 @@ uint32_t nfs4__sequence(struct nfs4_compound *compound)
     if (status != NFS4_OK)
         return status;
     begin(compound, args, user, session, client);
-    writer_bytes(reply, args->id, SESSION_ID_SIZE);
-    writer_be32(reply, args->seqid);
-    writer_be32(reply, args->slot);
-    writer_be32(reply, session_slot_count(session) - 1); /* sr_highest_slotid */
-    writer_be32(reply, session_slot_count(session) - 1); /* sr_target_highest_slotid */
-    writer_be32(reply, status_flags(session, client, user));
+    at = writer_reserve(&compound->call->reply, SESSION_ID_SIZE + 5 * 4);
+    if (at == NULL)
+        return NFS4ERR_SERVERFAULT;
+    highest = session_slot_count(session) - 1;
+    memcpy(at, args->id, SESSION_ID_SIZE);
+    at = put_be32(at + SESSION_ID_SIZE, args->seqid);
+    at = put_be32(at, args->slot);
+    at = put_be32(at, highest); /* sr_highest_slotid */
+    at = put_be32(at, highest); /* sr_target_highest_slotid */
+    put_be32(at, status_flags(session, client, user));
     return NFS4_OK;
 }
 

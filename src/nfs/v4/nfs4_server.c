@@ -14,7 +14,7 @@ enum {
     PROGRAM = 100003, /* RFC 7531 */
     VERSION = 4,
     ARGUMENTS_MAX = NFS4_IO_MAX + 65536,
-    REPLY_FIRST = 4096, /* room for a reply at its beginning: the tag, and most compounds as a whole */
+    REPLY_FIRST = 2048, /* room for a reply at its beginning: most compounds as a whole */
     FREE_COMPOUNDS_MAX = 256
 };
 
@@ -143,13 +143,14 @@ struct nfs4_compound *nfs4__compound_new(struct nfs4_server *server, struct onc_
     if (compound != NULL) {
         server->free_compounds = compound->next_free;
         server->free_compound_count--;
-        /* operation_state is zeroed before each decode. */
-        memset(compound, 0, offsetof(struct nfs4_compound, operation_state));
     } else {
-        compound = calloc(1, sizeof *compound);
+        compound = malloc(sizeof *compound);
         if (compound == NULL)
             return NULL;
     }
+    memset(&compound->operation_index, 0,
+           offsetof(struct nfs4_compound, minor) - offsetof(struct nfs4_compound, operation_index));
+    compound->context.export = NULL;
     compound->server = server;
     compound->call = call;
     compound->arguments = call->arguments;
@@ -169,11 +170,6 @@ void nfs4__compound_free(struct nfs4_compound *compound)
     compound->next_free = server->free_compounds;
     server->free_compounds = compound;
     server->free_compound_count++;
-}
-
-void nfs4__count_operation(const struct nfs4_compound *compound)
-{
-    compound->server->operations[compound->opnum]++;
 }
 
 void nfs4__count_compound(const struct nfs4_compound *compound)

@@ -61,10 +61,9 @@ enum err nfs4__server_open(struct nfs_server *nfs, struct state *state, const st
 /* No compound may be under way, nor a connection be open. NULL is fine. */
 void nfs4__server_close(struct nfs4_server **server);
 
-/* A compound for CALL, zeroed, from those kept for reuse; NULL when memory is out. */
+/* A compound for CALL, from those kept for reuse; NULL when memory is out. */
 struct nfs4_compound *nfs4__compound_new(struct nfs4_server *server, struct onc_call *call);
 void nfs4__compound_free(struct nfs4_compound *compound);
-void nfs4__count_operation(const struct nfs4_compound *compound);
 void nfs4__count_compound(const struct nfs4_compound *compound);
 /* nfs4_session.c: none must be left. */
 void nfs4__connections_forget(struct nfs4_server *server);

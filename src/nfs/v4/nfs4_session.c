@@ -115,7 +115,7 @@ bool nfs4__decode_callback_security(struct reader *reader, struct nfs4_session *
 
 bool nfs4__create_session_decode(struct nfs4_compound *compound)
 {
-    struct create_session_args *args = nfs4_large_args(compound, struct create_session_args);
+    struct create_session_args *args = nfs4_new_args(compound, struct create_session_args);
     struct reader *reader = &compound->arguments;
 
     return reader_be64(reader, &args->clientid) && reader_be32(reader, &args->sequence) &&
@@ -371,7 +371,7 @@ static uint32_t find_client(struct nfs4_compound *compound, uint64_t id, struct 
 
 uint32_t nfs4__create_session(struct nfs4_compound *compound)
 {
-    struct create_session_args *args = nfs4_large_args(compound, struct create_session_args);
+    struct create_session_args *args = nfs4_args(compound, struct create_session_args);
     struct client *client;
     const uint8_t *kept;
     size_t length;
@@ -411,7 +411,7 @@ struct session_id_args {
 bool nfs4__destroy_session_decode(struct nfs4_compound *compound)
 {
     return reader_bytes(&compound->arguments, SESSION_ID_SIZE,
-                        &nfs4_args(compound, struct session_id_args)->id);
+                        &nfs4_new_args(compound, struct session_id_args)->id);
 }
 
 uint32_t nfs4__destroy_session(struct nfs4_compound *compound)
@@ -433,7 +433,7 @@ uint32_t nfs4__destroy_session(struct nfs4_compound *compound)
 
 bool nfs4__bind_conn_to_session_decode(struct nfs4_compound *compound)
 {
-    struct session_id_args *args = nfs4_args(compound, struct session_id_args);
+    struct session_id_args *args = nfs4_new_args(compound, struct session_id_args);
     struct reader *reader = &compound->arguments;
 
     return reader_bytes(reader, SESSION_ID_SIZE, &args->id) && reader_be32(reader, &args->direction) &&
@@ -479,7 +479,7 @@ uint32_t nfs4__bind_conn_to_session(struct nfs4_compound *compound)
 
 bool nfs4__backchannel_ctl_decode(struct nfs4_compound *compound)
 {
-    struct nfs4_session *wanted = nfs4_large_args(compound, struct nfs4_session);
+    struct nfs4_session *wanted = nfs4_new_args(compound, struct nfs4_session);
 
     return reader_be32(&compound->arguments, &wanted->callback_program) &&
            nfs4__decode_callback_security(&compound->arguments, wanted);
@@ -487,7 +487,7 @@ bool nfs4__backchannel_ctl_decode(struct nfs4_compound *compound)
 
 uint32_t nfs4__backchannel_ctl(struct nfs4_compound *compound)
 {
-    const struct nfs4_session *wanted = nfs4_large_args(compound, struct nfs4_session);
+    const struct nfs4_session *wanted = nfs4_args(compound, struct nfs4_session);
     struct nfs4_session *user = session_user(compound->session->session);
 
     /* An operation before this one has destroyed it. */

@@ -17,7 +17,7 @@ struct range_args {
 
 static bool decode_stateid_range(struct nfs4_compound *compound)
 {
-    struct range_args *args = nfs4_args(compound, struct range_args);
+    struct range_args *args = nfs4_new_args(compound, struct range_args);
     struct reader *reader = &compound->arguments;
 
     return nfs4__decode_stateid(reader, &args->stateid) && reader_be64(reader, &args->offset) &&
@@ -90,7 +90,7 @@ uint32_t nfs4__deallocate(struct nfs4_compound *compound)
 
 bool nfs4__seek_decode(struct nfs4_compound *compound)
 {
-    struct range_args *args = nfs4_args(compound, struct range_args);
+    struct range_args *args = nfs4_new_args(compound, struct range_args);
     struct reader *reader = &compound->arguments;
 
     return nfs4__decode_stateid(reader, &args->stateid) && reader_be64(reader, &args->offset) &&
@@ -130,7 +130,7 @@ uint32_t nfs4__seek(struct nfs4_compound *compound)
 
 bool nfs4__clone_decode(struct nfs4_compound *compound)
 {
-    struct range_args *args = nfs4_args(compound, struct range_args);
+    struct range_args *args = nfs4_new_args(compound, struct range_args);
     struct reader *reader = &compound->arguments;
 
     return nfs4__decode_stateid(reader, &args->stateid) &&

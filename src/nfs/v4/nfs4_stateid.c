@@ -268,7 +268,7 @@ struct test_stateid_args {
 
 bool nfs4__test_stateid_decode(struct nfs4_compound *compound)
 {
-    struct test_stateid_args *args = nfs4_args(compound, struct test_stateid_args);
+    struct test_stateid_args *args = nfs4_new_args(compound, struct test_stateid_args);
     struct reader *reader = &compound->arguments;
 
     return reader_be32(reader, &args->count) && args->count <= reader->left / 16 &&
@@ -313,7 +313,7 @@ struct free_stateid_args {
 bool nfs4__free_stateid_decode(struct nfs4_compound *compound)
 {
     return nfs4__decode_stateid(&compound->arguments,
-                                &nfs4_args(compound, struct free_stateid_args)->stateid);
+                                &nfs4_new_args(compound, struct free_stateid_args)->stateid);
 }
 
 uint32_t nfs4__free_stateid(struct nfs4_compound *compound)

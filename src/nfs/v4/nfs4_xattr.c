@@ -27,7 +27,7 @@ static uint32_t check_name(struct store_name name)
 
 bool nfs4__getxattr_decode(struct nfs4_compound *compound)
 {
-    return nfs4__decode_component(&compound->arguments, &nfs4_args(compound, struct xattr_args)->name);
+    return nfs4__decode_component(&compound->arguments, &nfs4_new_args(compound, struct xattr_args)->name);
 }
 
 uint32_t nfs4__getxattr(struct nfs4_compound *compound)
@@ -55,7 +55,7 @@ uint32_t nfs4__getxattr(struct nfs4_compound *compound)
 
 bool nfs4__setxattr_decode(struct nfs4_compound *compound)
 {
-    struct xattr_args *args = nfs4_args(compound, struct xattr_args);
+    struct xattr_args *args = nfs4_new_args(compound, struct xattr_args);
     struct reader *reader = &compound->arguments;
 
     return reader_be32(reader, &args->how) && nfs4__decode_component(reader, &args->name) &&
@@ -115,7 +115,7 @@ uint32_t nfs4__removexattr(struct nfs4_compound *compound)
 
 bool nfs4__listxattrs_decode(struct nfs4_compound *compound)
 {
-    struct xattr_args *args = nfs4_args(compound, struct xattr_args);
+    struct xattr_args *args = nfs4_new_args(compound, struct xattr_args);
 
     return reader_be64(&compound->arguments, &args->cookie) &&
            reader_be32(&compound->arguments, &args->maxcount);
