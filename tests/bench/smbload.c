@@ -11,12 +11,17 @@
  *     -e encrypt  -m sign with CMAC, not GMAC  -u leave signatures out, where the server lets us
  *     -n files (2000)  -S MiB of the data file (256)  -t seconds of a timed test (5)  -b bytes of a listing's
  * reply
+ *     -w MiB of memory touched before a test that writes large pieces, so that no server pays for cold memory
  *
  * Tests: create (CREATE of a new file, CLOSE), open (of one that is there, CLOSE), stat (CREATE, QUERY_INFO
  * and CLOSE as a compound), delete (CREATE with delete-on-close, CLOSE), list (QUERY_DIRECTORY of all files;
  * an operation is an entry), seqwrite (1 MiB each, FLUSH at the end), seqread, randread and randwrite (4 KiB;
  * FLUSH at the end), syncwrite (4 KiB with write-through). Data is stamped page by page, and held against
- * that when read.
+ * that when read. The last figure of a line is the processor time of smbload itself for an operation.
+ *
+ * A message goes out from where it was built, and no more are built while the socket takes none, so that the
+ * bytes are still in the processor's cache; of a large reply the rest is received by itself, so that nothing
+ * has to be moved.
  */
 #include "smb2wire.h"
 #include "dittofs/log.h"
@@ -28,7 +33,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,7 +44,11 @@ enum {
     DEPTH_MAX = 128,
     IDS = 4096, /* message ids that are told apart */
     IN_SIZE = 4 << 20,
-    OUT_MOST = 4 << 20,
+    IN_PIECE = 65536,  /* read ahead, when no large reply has begun */
+    OUT_MOST = 131072, /* built and not sent: enough */
+    OUT_MESSAGES = 512,
+    OUT_SPARE = 4,
+    OUT_PARTS = 64,
     PAGE = 4096,
     MEGABYTE = 1 << 20,
     FRAME_HEAD = 4,
@@ -52,6 +63,12 @@ struct slot {
     double began;
     struct smb2wire_file file;
 };
+/* A message on its way; HEAD is used up when the bytes hold their frame's themselves. */
+struct outgoing {
+    uint8_t head[FRAME_HEAD];
+    size_t head_length;
+    struct writer bytes;
+};
 struct conn {
     struct smb2wire *wire;
     struct smb2wire_file data;
@@ -60,8 +77,11 @@ struct conn {
     uint8_t of_id[IDS]; /* which slot */
     uint8_t *in;
     size_t in_length;
-    struct writer out;
-    size_t out_at;
+    struct outgoing out[OUT_MESSAGES]; /* a ring */
+    size_t out_first, out_count, out_bytes;
+    size_t out_at; /* of the first, sent */
+    struct writer spare[OUT_SPARE];
+    unsigned spares;
 };
 
 struct test {
@@ -79,7 +99,7 @@ struct test {
 static const char *host = "127.0.0.1", *share = "bench", *user = "bench", *password = "bench";
 static uint16_t port = 445, dialect = 0x0311;
 static unsigned conn_count = 2, depth = 16;
-static uint64_t file_count = 2000, data_size = UINT64_C(256) << 20;
+static uint64_t file_count = 2000, data_size = UINT64_C(256) << 20, warm_size;
 static double most_seconds = 5;
 static uint32_t listing_bytes = 65536;
 static bool encrypts, cmac, plain;
@@ -314,16 +334,36 @@ static const struct test tests[] = {
 
 /* ---- the wheel ---- */
 
+/* Puts what was begun on its way: the writer goes with it, a used one takes its place. */
+static void put_out(struct conn *conn)
+{
+    struct outgoing *out = &conn->out[(conn->out_first + conn->out_count) % OUT_MESSAGES];
+    struct smb2wire *wire = conn->wire;
+    struct writer head, *from = encrypts ? &wire->sealed : &wire->request;
+
+    if (conn->out_count == OUT_MESSAGES)
+        die("too many requests");
+    if (encrypts ? !smb2wire_seal(wire) : !smb2wire_sign(wire))
+        die("a request can't be sealed");
+    out->head_length = encrypts ? 0 : FRAME_HEAD;
+    writer_init(&head, out->head, FRAME_HEAD);
+    writer_be32(&head, (uint32_t)wire->request.length);
+    out->bytes = *from;
+    conn->out_count++;
+    conn->out_bytes += out->head_length + from->length;
+    if (conn->spares > 0)
+        *from = conn->spare[--conn->spares];
+    else
+        writer_init_growing(from, 64 << 20);
+    smb2wire_drop(wire);
+}
+
 /* Seals what was begun, and notes whose its replies are. */
 static void submit(struct conn *conn, const struct slot *slot, uint64_t first_id)
 {
     for (uint64_t id = first_id; id < conn->wire->next_message; id++)
         conn->of_id[id % IDS] = (uint8_t)(slot - conn->slots);
-    if (!smb2wire_seal(conn->wire))
-        die("a request can't be sealed");
-    writer_bytes(&conn->out, conn->wire->sealed.data, conn->wire->sealed.length);
-    if (conn->out.failed)
-        die("out of memory");
+    put_out(conn);
 }
 
 static uint64_t choose_item(void)
@@ -355,7 +395,7 @@ static void start_some(struct conn *conn, double end)
 
         if (slot->busy)
             continue;
-        if (conn->wire->credits < needs || conn->out.length > OUT_MOST)
+        if (conn->wire->credits < needs || conn->out_bytes > OUT_MOST)
             return;
         *slot = (struct slot){.busy = true, .item = choose_item(), .began = now()};
         conn->inflight++;
@@ -364,20 +404,61 @@ static void start_some(struct conn *conn, double end)
     }
 }
 
+/* LENGTH bytes of the ring were sent. */
+static void forget_out(struct conn *conn, size_t length)
+{
+    conn->out_bytes -= length;
+    length += conn->out_at;
+    while (conn->out_count > 0) {
+        struct outgoing *out = &conn->out[conn->out_first];
+        size_t whole = out->head_length + out->bytes.length;
+
+        if (length < whole)
+            break;
+        length -= whole;
+        if (conn->spares < OUT_SPARE) {
+            writer_truncate(&out->bytes, 0);
+            conn->spare[conn->spares++] = out->bytes;
+        } else {
+            writer_free(&out->bytes);
+        }
+        conn->out_first = (conn->out_first + 1) % OUT_MESSAGES;
+        conn->out_count--;
+    }
+    conn->out_at = length;
+}
+
+static void add_part(struct msghdr *message, void *data, size_t length, size_t *skip)
+{
+    size_t passed = length < *skip ? length : *skip;
+
+    *skip -= passed;
+    if (length > passed)
+        message->msg_iov[message->msg_iovlen++] =
+            (struct iovec){.iov_base = (uint8_t *)data + passed, .iov_len = length - passed};
+}
+
 static void flush_out(struct conn *conn)
 {
-    while (conn->out_at < conn->out.length) {
-        ssize_t sent = send(conn->wire->fd, conn->out.data + conn->out_at, conn->out.length - conn->out_at,
-                            MSG_NOSIGNAL);
+    while (conn->out_count > 0) {
+        struct iovec vector[OUT_PARTS];
+        struct msghdr message = {.msg_iov = vector};
+        size_t skip = conn->out_at;
+        ssize_t sent;
 
+        for (size_t i = 0; i < conn->out_count && message.msg_iovlen + 2 <= OUT_PARTS; i++) {
+            struct outgoing *out = &conn->out[(conn->out_first + i) % OUT_MESSAGES];
+
+            add_part(&message, out->head, out->head_length, &skip);
+            add_part(&message, out->bytes.data, out->bytes.length, &skip);
+        }
+        sent = sendmsg(conn->wire->fd, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN)
             return;
         if (sent < 0)
             die("send");
-        conn->out_at += (size_t)sent;
+        forget_out(conn, (size_t)sent);
     }
-    conn->out_at = 0;
-    writer_truncate(&conn->out, 0);
 }
 
 static void take_reply(struct conn *conn, const struct smb2wire_reply *reply)
@@ -435,9 +516,23 @@ static void take_frames(struct conn *conn)
     memmove(conn->in, conn->in + at, conn->in_length);
 }
 
+/* How much to ask for: the rest of the frame that has begun, or what there may be of small ones. */
+static size_t wanted(const struct conn *conn)
+{
+    struct reader reader = reader_of(conn->in, conn->in_length);
+    uint32_t size;
+
+    if (!reader_be32(&reader, &size) || size <= reader.left)
+        return IN_PIECE;
+    if (size > IN_SIZE - FRAME_HEAD)
+        die("a frame is too large");
+    return size - reader.left;
+}
+
 static void receive_some(struct conn *conn)
 {
-    ssize_t got = recv(conn->wire->fd, conn->in + conn->in_length, IN_SIZE - conn->in_length, MSG_DONTWAIT);
+    size_t length = wanted(conn);
+    ssize_t got = recv(conn->wire->fd, conn->in + conn->in_length, length, MSG_DONTWAIT);
 
     if (got == 0 || (got < 0 && errno != EAGAIN))
         die("the server has closed the connection");
@@ -452,15 +547,21 @@ static void turn(unsigned used, double end)
     struct pollfd polled[CONNS_MAX];
 
     for (unsigned i = 0; i < used; i++) {
-        start_some(&conns[i], end);
-        flush_out(&conns[i]);
+        unsigned before;
+
+        do {
+            before = conns[i].inflight;
+            start_some(&conns[i], end);
+            flush_out(&conns[i]);
+        } while (conns[i].inflight > before && conns[i].out_count == 0);
         polled[i] = (struct pollfd){.fd = conns[i].wire->fd,
-                                    .events = (short)(POLLIN | (conns[i].out.length > 0 ? POLLOUT : 0))};
+                                    .events = (short)(POLLIN | (conns[i].out_count > 0 ? POLLOUT : 0))};
     }
     if (poll(polled, used, 30000) <= 0)
         die("no reply in 30 s");
     for (unsigned i = 0; i < used; i++) {
-        if (polled[i].revents & ~POLLOUT)
+        /* What follows a short read in the socket is most often the rest of a large reply. */
+        for (unsigned pieces = 0; pieces < 2 && (polled[i].revents & ~POLLOUT); pieces++)
             receive_some(&conns[i]);
     }
 }
@@ -544,11 +645,37 @@ static void flush_data(void)
     }
 }
 
+/* A virtual machine may have to get free memory from its host first. */
+static void warm_memory(void)
+{
+    uint8_t *at = mmap(NULL, warm_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED)
+        die("-w");
+    for (size_t i = 0; i < warm_size; i += PAGE)
+        at[i] = 1;
+    munmap(at, warm_size);
+}
+
+static double own_cpu(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
 static void run(void)
 {
     unsigned used = test->is_single ? 1 : conn_count;
-    double began = now(), cpu = server_pid != 0 ? cpu_of(server_pid) : 0, seconds;
+    double began, cpu, own, seconds;
     char cost[32] = "-";
+
+    if (warm_size > 0 && test->io == MEGABYTE && test->is_write)
+        warm_memory();
+    began = now();
+    cpu = server_pid != 0 ? cpu_of(server_pid) : 0;
+    own = own_cpu();
 
     next_item = done = bytes_done = 0;
     sample_count = 0;
@@ -558,17 +685,18 @@ static void run(void)
     if (test->is_write)
         flush_data();
     seconds = now() - began;
+    own = (own_cpu() - own) / (double)(done > 0 ? done : 1) * 1e6;
     if (server_pid != 0)
         snprintf(cost, sizeof cost, "%.2f", (cpu_of(server_pid) - cpu) / (double)(done > 0 ? done : 1) * 1e6);
     qsort(samples, sample_count, sizeof *samples, compare);
     printf("%-10s %x%s %9llu ops %7.2f s %10.0f ops/s %8.1f MB/s  p50 %7.0f p99 %7.0f max %8.0f us  cpu/op "
-           "%s us\n",
+           "%s us  own %.2f us\n",
            test->name, dialect,
            encrypts ? "e"
            : plain  ? "u"
                     : "s",
            (unsigned long long)done, seconds, (double)done / seconds, (double)bytes_done / seconds / 1e6,
-           sample_at(0.5), sample_at(0.99), sample_at(1), cost);
+           sample_at(0.5), sample_at(0.99), sample_at(1), cost, own);
     fflush(stdout);
 }
 
@@ -606,7 +734,6 @@ static void connect_one(struct conn *conn)
     conn->in = malloc(IN_SIZE);
     if (conn->in == NULL)
         die("out of memory");
-    writer_init_growing(&conn->out, 64 << 20);
 }
 
 static void open_files(void)
@@ -652,7 +779,7 @@ static void options(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "h:p:s:U:c:q:d:emun:S:t:b:P:")) != -1) {
+    while ((option = getopt(argc, argv, "h:p:s:U:c:q:d:emun:S:t:b:w:P:")) != -1) {
         switch (option) {
         case 'h':
             host = optarg;
@@ -695,6 +822,9 @@ static void options(int argc, char **argv)
             break;
         case 'b':
             listing_bytes = (uint32_t)atoi(optarg);
+            break;
+        case 'w':
+            warm_size = strtoull(optarg, NULL, 10) << 20;
             break;
         case 'P':
             server_pid = atoi(optarg);

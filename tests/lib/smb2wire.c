@@ -194,6 +194,16 @@ static bool encrypt_all(struct smb2wire *wire)
     return good;
 }
 
+bool smb2wire_sign(struct smb2wire *wire)
+{
+    if (wire->request.failed)
+        return false;
+    if (!wire->logged_on || wire->signing_key == NULL || wire->unsigned_ ||
+        wire->request.length < SMB2_HEADER_SIZE)
+        return true;
+    return sign_all(wire);
+}
+
 bool smb2wire_seal(struct smb2wire *wire)
 {
     bool encrypts =
@@ -206,9 +216,7 @@ bool smb2wire_seal(struct smb2wire *wire)
     if (encrypts) {
         good = encrypt_all(wire);
     } else {
-        if (wire->logged_on && wire->signing_key != NULL && !wire->unsigned_ &&
-            wire->request.length >= SMB2_HEADER_SIZE)
-            good = sign_all(wire);
+        good = smb2wire_sign(wire);
         writer_bytes(&wire->sealed, wire->request.data, wire->request.length);
     }
     smb2wire_drop(wire);

@@ -107,6 +107,8 @@ void smb2wire_begin_related(struct smb2wire *wire, uint16_t command);
 size_t smb2wire_offset(const struct smb2wire *wire);
 /* Makes the frame of what was begun: signed or encrypted as it must be. It lies in wire->sealed. */
 bool smb2wire_seal(struct smb2wire *wire) MUST_CHECK;
+/* Signs what was begun where it lies, when it must be; who sends it puts the frame's head before it. */
+bool smb2wire_sign(struct smb2wire *wire) MUST_CHECK;
 bool smb2wire_send_raw(struct smb2wire *wire, const void *bytes, size_t length) MUST_CHECK;
 bool smb2wire_send(struct smb2wire *wire) MUST_CHECK;
 /* Forgets what was begun. */
