@@ -30,7 +30,8 @@ static void take_frames(struct smb2_conn *conn);
 static bool must_pause(const struct smb2_conn *conn)
 {
     return conn->working || conn->message_count - conn->async_count >= SMB2_MESSAGES_MAX ||
-           conn->message_bytes >= SMB2_BYTES_MAX || net_conn_is_congested(conn->net);
+           conn->message_bytes >= SMB2_BYTES_MAX || conn->sealing_bytes >= SMB2_SEALING_MAX ||
+           net_conn_is_congested(conn->net);
 }
 
 /* Small requests are read together; of a large one what is not there yet goes straight to its buffer. */

@@ -381,7 +381,7 @@ static bool encrypt_parts(struct smb2_engine *engine, const uint8_t *header, con
 
     if (is_ccm(engine->key)) {
         for (size_t i = 0; i < count; i++) {
-            if (parts[i].length > 0)
+            if (parts[i].length > 0 && parts[i].data != at)
                 memcpy(at, parts[i].data, parts[i].length);
             at += parts[i].length;
         }

@@ -127,7 +127,7 @@ enum err smb2_transform_read(const void *message, size_t length,
  * the key and so the counter. On the loop. ERR_LIMIT when the counter is used up. */
 enum err smb2_key_nonce(struct smb2_key *key, uint8_t nonce_r[SMB2_NONCE_SIZE]) ERR_MUST_CHECK;
 /* Writes the transform header and the encrypted parts to OUT, which has room for SMB2_TRANSFORM_SIZE and the
- * lengths of the parts, and overlaps none of them. */
+ * lengths of the parts, and overlaps none of them; but a single part may lie where it goes to. */
 enum err smb2_encrypt(struct smb2_engine *engine, uint64_t session_id, const uint8_t nonce[SMB2_NONCE_SIZE],
                       const struct smb2_part *parts, size_t count, uint8_t *out) ERR_MUST_CHECK;
 /* Checks and decrypts what follows HEADER (SMB2_TRANSFORM_SIZE bytes) into PLAIN, which may be CIPHERTEXT.

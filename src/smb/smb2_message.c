@@ -151,12 +151,12 @@ void smb2__reply_large(struct smb2_request *request, size_t length)
     if (length < LARGE_REPLY || message->large != NULL || message->next_at < message->length ||
         writer->failed)
         return;
-    buf = buf_new(used + length + LARGE_REPLY_SLACK);
+    buf = buf_new(SMB2_HEADROOM + used + length + LARGE_REPLY_SLACK);
     if (buf == NULL)
         return; /* the writer's own memory does as well */
-    memcpy(buf->data, writer->data, used);
+    memcpy(buf->data + SMB2_HEADROOM, writer->data, used);
     writer_free(writer);
-    writer_init(writer, buf->data, buf->capacity);
+    writer_init(writer, buf->data + SMB2_HEADROOM, buf->capacity - SMB2_HEADROOM);
     writer->length = used;
     message->large = buf;
 }

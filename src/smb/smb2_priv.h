@@ -38,6 +38,7 @@
 
 enum {
     SMB2_FRAME_HEAD = 4,
+    SMB2_HEADROOM = SMB2_FRAME_HEAD + SMB2_TRANSFORM_SIZE,
     SMB2_IO_MAX = 1 << 20,                      /* bytes of a READ or WRITE, and of what answers a query */
     SMB2_TRANSACT_MAX = 8 << 20,                /* that a query may leave room for */
     SMB2_IO_MAX_202 = 65536,                    /* of a client without multi-credit requests */
@@ -45,7 +46,9 @@ enum {
     SMB2_REPLY_MAX = 4 * (SMB2_IO_MAX + 65536), /* of a compound's replies */
     SMB2_COMPOUND_MAX = 32,                     /* requests */
     SMB2_MESSAGES_MAX = 512,                    /* in flight of one connection, beside those that wait long */
-    SMB2_BYTES_MAX = 16 << 20,                  /* of these */
+    SMB2_BYTES_MAX = 8 << 20,                   /* of these */
+    SMB2_SEALING_MAX = 2 << 20,                 /* of replies that workers have */
+    SMB2_SEND_QUEUE_MAX = 1 << 20,              /* of replies that the socket does not take */
     SMB2_CREDITS_MAX = 8192,                    /* ids a client may use ahead */
     SMB2_SESSIONS_MAX = 64,                     /* of a connection */
     SMB2_CHANNELS_MAX = 32,                     /* of a session */
@@ -206,6 +209,7 @@ struct smb2_conn {
     struct list messages;
     uint32_t message_count, async_count;
     size_t message_bytes;
+    size_t sealing_bytes; /* of replies that workers sign or encrypt */
     uint64_t next_async;
     struct loop_timer idle, resume;
 };
@@ -511,7 +515,7 @@ struct smb2_message {
     bool encrypted;
     struct smb2_session *encrypted_by; /* a reference */
     struct writer replies;
-    struct buf *large;              /* what `replies` writes to when it is not memory of its own */
+    struct buf *large;              /* what `replies` writes to, behind SMB2_HEADROOM; NULL: its own memory */
     size_t sealed_at;               /* of the reply before the last one */
     struct smb2_channel *sealed_by; /* a reference: what that is signed with, or NULL */
     bool any_reply, running;
@@ -523,6 +527,7 @@ struct smb2_message {
     bool checked_good;
     struct smb2_engine *sealer; /* of what goes */
     struct buf *sealed;
+    uint8_t *seal_to; /* the transform header */
     uint8_t nonce[SMB2_NONCE_SIZE];
     /* What related requests inherit. */
     bool has_session;
@@ -569,10 +574,13 @@ void smb2__request_done(struct smb2_request *request, uint32_t status);
 bool smb2__request_pending(struct smb2_request *request);
 /* Finds the open whose id is AT bytes into the body: STATUS_SUCCESS, STATUS_FILE_CLOSED.. */
 uint32_t smb2__request_open_at(struct smb2_request *request, size_t at);
-/* Sends what is written, encrypted by SESSION unless it is NULL. BUF: what WRITER writes to, or NULL, then
- * its bytes are copied. False: that was not possible. */
+/* Sends what is written, encrypted by SESSION unless it is NULL. BUF: what WRITER writes to, behind
+ * SMB2_HEADROOM bytes, or NULL, then its bytes are copied. False: that was not possible. */
 bool smb2__send(struct smb2_conn *conn, struct smb2_session *session, const struct writer *writer,
                 struct buf *buf) MUST_CHECK;
+/* Sends LENGTH bytes of BUF at DATA, before which there is room for the frame's head. What is large goes to
+ * the socket at once. */
+void smb2__send_frame(struct smb2_conn *conn, struct buf *buf, uint8_t *data, size_t length);
 /* Sends an OPLOCK_BREAK notification. */
 void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const struct writer *body);
 /* Cancels what waits, forgets the connection. */

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { LARGE_FRAME = 65536 };
+
 bool smb2__header_read(struct reader *reader, struct smb2_header *header_r)
 {
     struct smb2_header header = {.tree_id = 0};
@@ -42,38 +44,46 @@ void smb2__request_error_data(struct smb2_request *request, const void *data, si
     request->error_data.length = length;
 }
 
-static bool send_encrypted(struct smb2_conn *conn, struct smb2_session *session, const struct writer *writer)
+/* A socket that takes it at once gives the buffer back while it is in the processor's cache. */
+void smb2__send_frame(struct smb2_conn *conn, struct buf *buf, uint8_t *data, size_t length)
+{
+    struct bufpart part = {.buf = buf, .data = data - SMB2_FRAME_HEAD, .length = SMB2_FRAME_HEAD + length};
+    struct writer head;
+
+    writer_init(&head, data - SMB2_FRAME_HEAD, SMB2_FRAME_HEAD);
+    writer_be32(&head, (uint32_t)length);
+    net_conn_send(conn->net, &part, 1);
+    if (length >= LARGE_FRAME)
+        net_conn_flush(conn->net);
+}
+
+/* What lies in BUF is encrypted where it lies, else on the way to another one. */
+static bool send_encrypted(struct smb2_conn *conn, struct smb2_session *session, const struct writer *writer,
+                           struct buf *buf)
 {
     struct smb2_part part = {.data = writer->data, .length = writer->length};
-    size_t length = SMB2_TRANSFORM_SIZE + writer->length;
-    struct buf *buf = buf_new(SMB2_FRAME_HEAD + length);
+    struct buf *sealed = buf != NULL ? buf_ref(buf) : buf_new(SMB2_HEADROOM + writer->length);
     struct smb2_engine *engine = smb2_engine_take(session->encrypt);
-    uint8_t nonce[SMB2_NONCE_SIZE];
-    enum err err = buf == NULL || engine == NULL ? ERR_NOMEM : smb2_key_nonce(session->encrypt, nonce);
+    uint8_t nonce[SMB2_NONCE_SIZE], *to = NULL;
+    enum err err = sealed == NULL || engine == NULL ? ERR_NOMEM : smb2_key_nonce(session->encrypt, nonce);
 
-    if (err == ERR_OK)
-        err = smb2_encrypt(engine, session->id, nonce, &part, 1, buf->data + SMB2_FRAME_HEAD);
-    smb2_engine_give(&engine);
     if (err == ERR_OK) {
-        struct writer head;
-
-        writer_init(&head, buf->data, SMB2_FRAME_HEAD);
-        writer_be32(&head, (uint32_t)length);
-        net_conn_send(conn->net,
-                      &(struct bufpart){.buf = buf, .data = buf->data, .length = SMB2_FRAME_HEAD + length},
-                      1);
+        to = buf != NULL ? writer->data - SMB2_TRANSFORM_SIZE : sealed->data + SMB2_FRAME_HEAD;
+        err = smb2_encrypt(engine, session->id, nonce, &part, 1, to);
     }
-    buf_unref(&buf);
+    smb2_engine_give(&engine);
+    if (err == ERR_OK)
+        smb2__send_frame(conn, sealed, to, SMB2_TRANSFORM_SIZE + writer->length);
+    buf_unref(&sealed);
     return err == ERR_OK;
 }
 
-/* BUF is what WRITER writes to, or NULL: then its bytes are copied. */
-static void send_plain(struct smb2_conn *conn, const struct writer *writer, struct buf *buf)
+static void send_copied(struct smb2_conn *conn, const struct writer *writer)
 {
     uint8_t head[SMB2_FRAME_HEAD];
     struct writer frame;
     struct bufpart parts[2] = {{.data = head, .length = sizeof head},
-                               {.buf = buf, .data = writer->data, .length = writer->length}};
+                               {.data = writer->data, .length = writer->length}};
 
     writer_init(&frame, head, sizeof head);
     writer_be32(&frame, (uint32_t)writer->length);
@@ -84,8 +94,11 @@ bool smb2__send(struct smb2_conn *conn, struct smb2_session *session, const stru
                 struct buf *buf)
 {
     if (session != NULL)
-        return send_encrypted(conn, session, writer);
-    send_plain(conn, writer, buf);
+        return send_encrypted(conn, session, writer, buf);
+    if (buf != NULL)
+        smb2__send_frame(conn, buf, writer->data, writer->length);
+    else
+        send_copied(conn, writer);
     return true;
 }
 

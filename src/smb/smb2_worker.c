@@ -6,10 +6,13 @@
  * signature counts for the key it was checked with, should the request turn out to be another's.
  *
  * A message whose replies are complete: these are encrypted, or the only one is signed, and sent when the
- * worker is done. Replies of different messages may go in any order (MS-SMB2 3.2.5.1).
+ * worker is done. Replies of different messages may go in any order (MS-SMB2 3.2.5.1). So few are made at a
+ * time that one is signed while the next is read, and no more: their bytes stay in the processor's cache from
+ * the read to the socket.
  *
  * A message stays in its connection's list and in the server's count as long as a worker has it; its bytes
- * are the worker's then. Small ones are not worth the way (and so is one when no job can be submitted).
+ * are the worker's then. Small ones are not worth the way (and so is one when no job can be submitted), nor
+ * is what comes where processors are few (smb.h, open_on_loop).
  */
 #include "smb/smb2_worker.h"
 
@@ -139,8 +142,8 @@ static void work_encrypt(struct loop_job *job)
     struct smb2_message *message = message_of(job);
     struct smb2_part part = {.data = message->replies.data, .length = message->replies.length};
 
-    message->job_err = smb2_encrypt(message->sealer, message->encrypted_by->id, message->nonce, &part, 1,
-                                    message->sealed->data + SMB2_FRAME_HEAD);
+    message->job_err =
+        smb2_encrypt(message->sealer, message->encrypted_by->id, message->nonce, &part, 1, message->seal_to);
 }
 
 static void work_sign(struct loop_job *job)
@@ -159,22 +162,21 @@ static bool can_send(const struct smb2_message *message)
     return message->conn != NULL && message->conn->net != NULL && !message->conn->closing;
 }
 
+static void came_back(struct smb2_message *message)
+{
+    smb2_engine_give(&message->sealer);
+    if (message->conn != NULL)
+        message->conn->sealing_bytes -= message->replies.length;
+}
+
 static void done_encrypt(struct loop_job *job)
 {
     struct smb2_message *message = message_of(job);
-    size_t length = SMB2_TRANSFORM_SIZE + message->replies.length;
-    struct writer head;
 
-    smb2_engine_give(&message->sealer);
-    if (message->job_err == ERR_OK && can_send(message)) {
-        writer_init(&head, message->sealed->data, SMB2_FRAME_HEAD);
-        writer_be32(&head, (uint32_t)length);
-        net_conn_send(message->conn->net,
-                      &(struct bufpart){.buf = message->sealed,
-                                        .data = message->sealed->data,
-                                        .length = SMB2_FRAME_HEAD + length},
-                      1);
-    }
+    came_back(message);
+    if (message->job_err == ERR_OK && can_send(message))
+        smb2__send_frame(message->conn, message->sealed, message->seal_to,
+                         SMB2_TRANSFORM_SIZE + message->replies.length);
     smb2__message_sent(message, message->job_err == ERR_OK);
 }
 
@@ -183,7 +185,7 @@ static void done_sign(struct loop_job *job)
     struct smb2_message *message = message_of(job);
     bool good = message->job_err == ERR_OK;
 
-    smb2_engine_give(&message->sealer);
+    came_back(message);
     if (good && can_send(message))
         good = smb2__send(message->conn, NULL, &message->replies, message->large);
     smb2__message_sent(message, good);
@@ -194,16 +196,31 @@ static bool is_large(const struct smb2_message *message)
     return can_send(message) && !message->replies.failed && message->replies.length >= LARGE;
 }
 
+static bool submit_reply(struct smb2_message *message, void (*work)(struct loop_job *job),
+                         void (*done)(struct loop_job *job))
+{
+    if (!submit(message, work, done))
+        return false;
+    message->conn->sealing_bytes += message->replies.length;
+    return true;
+}
+
 bool smb2__worker_encrypt(struct smb2_message *message)
 {
     struct smb2_key *key = message->encrypted_by->encrypt;
 
     if (!is_large(message))
         return false;
-    message->sealed = buf_new(SMB2_FRAME_HEAD + SMB2_TRANSFORM_SIZE + message->replies.length);
+    if (message->large != NULL) { /* where it lies */
+        message->sealed = buf_ref(message->large);
+        message->seal_to = message->replies.data - SMB2_TRANSFORM_SIZE;
+    } else {
+        message->sealed = buf_new(SMB2_HEADROOM + message->replies.length);
+        message->seal_to = message->sealed != NULL ? message->sealed->data + SMB2_FRAME_HEAD : NULL;
+    }
     message->sealer = smb2_engine_take(key);
     if (message->sealed != NULL && message->sealer != NULL && smb2_key_nonce(key, message->nonce) == ERR_OK &&
-        submit(message, work_encrypt, done_encrypt))
+        submit_reply(message, work_encrypt, done_encrypt))
         return true;
     smb2_engine_give(&message->sealer);
     buf_unref(&message->sealed);
@@ -215,7 +232,7 @@ bool smb2__worker_sign(struct smb2_message *message, struct smb2_key *key)
     if (!is_large(message))
         return false;
     message->sealer = smb2_engine_take(key);
-    if (message->sealer != NULL && submit(message, work_sign, done_sign))
+    if (message->sealer != NULL && submit_reply(message, work_sign, done_sign))
         return true;
     smb2_engine_give(&message->sealer);
     return false;

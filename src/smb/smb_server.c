@@ -81,7 +81,8 @@ static bool on_accepted(struct net_conn *net, void *data)
 
 enum err smb_server_listen(struct smb_server *server, const struct net_address *address, uint16_t *port_r)
 {
-    struct net_limits limits = {.connections = server->options.connections};
+    struct net_limits limits = {.connections = server->options.connections,
+                                .send_queue_bytes = SMB2_SEND_QUEUE_MAX};
     struct smb__listener *listener = calloc(1, sizeof *listener);
     enum err err;
 

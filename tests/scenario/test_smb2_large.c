@@ -1,6 +1,7 @@
 /*
  * test_smb2_large.c - messages that workers decrypt, check, encrypt and sign: their content, their order, bad
- * signatures, and connections that end meanwhile.
+ * signatures, connections that end meanwhile, and how many are made for a client that takes none. Again with
+ * a loop that decrypts and checks itself.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "dittofs/buf.h"
+#include "dittofs/loop.h"
 #include "smbworld.h"
 
 #include <stdlib.h>
@@ -176,6 +179,74 @@ static void ends(void **state)
     }
 }
 
+enum { READS = 24, KEPT_MOST = 8 * MIB };
+
+static size_t kept_most;
+
+/* Turns the loop and remembers what was held at most. */
+static void pump_and_watch(void *data)
+{
+    const struct smbworld *of = data;
+
+    loop_run_once(of->nfs->loop, false);
+    if (buf_bytes_in_use() > kept_most)
+        kept_most = buf_bytes_in_use();
+}
+
+static void read_body(struct writer *body, const uint8_t *file, uint32_t length)
+{
+    writer_init_growing(body, 64);
+    writer_le32(body, 49);
+    writer_le32(body, length);
+    writer_le64(body, 0);
+    writer_bytes(body, file, SMB2C_FILE_ID);
+    writer_zeros(body, 17);
+}
+
+/* Replies are made as they are taken: many large READs at once need the memory of a few. */
+static void many_reads(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct smb2client *client = smbworld_client(world, "alice");
+        struct smb2c_opened file = open_file(client, "f");
+        uint8_t *bytes = bytes_of(i);
+        size_t before;
+        struct writer body;
+        uint64_t ids[READS];
+
+        assert_int_equal(smb2client_write(client, file.file, 0, bytes, MIB), STATUS_SUCCESS);
+        assert_int_equal(smb2client_flush(client, file.file), STATUS_SUCCESS);
+        while (client->credits < READS * 16) {
+            struct writer echo;
+
+            writer_init_growing(&echo, 4);
+            writer_le32(&echo, 4);
+            assert_int_equal(smb2client_call(client, SMB2C_ECHO, &echo), STATUS_SUCCESS);
+            writer_free(&echo);
+        }
+        client->encrypts = i == 1;
+        client->pump = pump_and_watch;
+        read_body(&body, file.file, MIB);
+        before = kept_most = buf_bytes_in_use();
+        for (unsigned k = 0; k < READS; k++)
+            ids[k] = smb2client_send(client, SMB2C_READ, &body);
+        writer_free(&body);
+        for (unsigned k = 0; k < 200; k++)
+            pump_and_watch(world);
+        for (unsigned k = 0; k < READS; k++) {
+            struct reader got;
+
+            assert_int_equal(smb2client_wait(client, ids[k]), STATUS_SUCCESS);
+            assert_true(smb2client_part(client, 64 + 16, MIB, &got));
+            assert_memory_equal(got.at, bytes, MIB);
+        }
+        assert_true(kept_most > before && kept_most - before < KEPT_MOST);
+        free(bytes);
+        smb2client_close(&client);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_signatures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_reads, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

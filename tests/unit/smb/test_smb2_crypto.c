@@ -394,6 +394,19 @@ static const struct {
      COUNTED},
 };
 
+static void encrypts_in_place(struct smb2_key *key, const struct smb2_transform *transform,
+                              const uint8_t *plain, size_t length, const uint8_t *message)
+{
+    struct smb2_engine *engine = smb2_engine_take(key);
+    uint8_t out[512];
+    struct smb2_part part = {out + SMB2_TRANSFORM_SIZE, length};
+
+    memcpy(out + SMB2_TRANSFORM_SIZE, plain, length);
+    CHECK(smb2_encrypt(engine, transform->session_id, transform->nonce, &part, 1, out));
+    assert_memory_equal(out, message, SMB2_TRANSFORM_SIZE + length);
+    smb2_engine_give(&engine);
+}
+
 static void encrypts_as_published(void **state)
 {
     uint8_t message[512], plain[512], out[512];
@@ -415,6 +428,7 @@ static void encrypts_as_published(void **state)
             assert_memory_equal(out, message, length);
             smb2_engine_give(&engine);
         }
+        encrypts_in_place(key, &transform, plain, plain_length, message);
         smb2_key_free(&key);
     }
 }
