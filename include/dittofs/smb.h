@@ -48,6 +48,9 @@ struct smb_options {
     uint16_t least_dialect; /* 0: 0x0202 */
     uint16_t most_dialect;  /* 0: 0x0311 */
     uint32_t connections;   /* most at a time; 0: 4096 */
+    /* Large requests are decrypted, and their signatures checked, on the loop, where their bytes are in the
+     * processor's cache: for machines with so few processors that workers' time is the loop's, too. */
+    bool open_on_loop;
 };
 
 /* What the configuration says of a share beyond its export. */

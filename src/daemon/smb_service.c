@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* With so few the loop and one client keep them busy. */
+enum { PROCESSORS_FEW = 2 };
+
 static enum err put(void *data, const char *table, const void *key, size_t key_length, const void *value,
                     size_t value_length)
 {
@@ -125,6 +128,7 @@ enum err smb_service_open(struct smb_service *service, struct loop *loop, struct
     options.records = &records;
     options.interfaces = list_interfaces;
     options.interfaces_data = service;
+    options.open_on_loop = sysconf(_SC_NPROCESSORS_ONLN) <= PROCESSORS_FEW;
 
     if (!config->smb_port.on)
         return ERR_OK;

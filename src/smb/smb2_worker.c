@@ -25,6 +25,12 @@ static struct smb2_message *message_of(struct loop_job *job)
     return container_of(job, struct smb2_message, job);
 }
 
+/* Small ones are not worth the way. */
+static bool is_opened_by_worker(const struct smb2_message *message)
+{
+    return message->length >= LARGE && !message->server->options.open_on_loop;
+}
+
 static bool submit(struct smb2_message *message, void (*work)(struct loop_job *job),
                    void (*done)(struct loop_job *job))
 {
@@ -82,7 +88,7 @@ enum smb2_opening smb2__worker_decrypt(struct smb2_message *message)
         return SMB2_BROKEN;
     message->encrypted_by = channel->session;
     channel->session->references++;
-    if (message->length >= LARGE && submit(message, work_decrypt, done_decrypt)) {
+    if (is_opened_by_worker(message) && submit(message, work_decrypt, done_decrypt)) {
         message->conn->working = true;
         return SMB2_LATER;
     }
@@ -115,8 +121,8 @@ bool smb2__worker_check(struct smb2_message *message)
     struct smb2_key *key;
 
     /* Of what is large, WRITE alone is frequent; a compound is signed piece by piece. */
-    if (message->length < LARGE || !smb2__header_read(&reader, &header) || header.command != SMB2_WRITE ||
-        header.next != 0 || !(header.flags & SMB2_FLAG_SIGNED))
+    if (!is_opened_by_worker(message) || !smb2__header_read(&reader, &header) ||
+        header.command != SMB2_WRITE || header.next != 0 || !(header.flags & SMB2_FLAG_SIGNED))
         return false;
     channel = smb2__channel_find(message->conn, header.session_id);
     key = channel != NULL ? smb2__channel_key(channel) : NULL;

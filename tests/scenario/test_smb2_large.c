@@ -27,6 +27,13 @@ static int set_up(void **state)
     return 0;
 }
 
+static int set_up_on_loop(void **state)
+{
+    (void)state;
+    world = smbworld_open(NULL, &(struct smb_options){.open_on_loop = true});
+    return 0;
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -255,6 +262,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_signatures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_reads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(contents, set_up_on_loop, tear_down),
+        cmocka_unit_test_setup_teardown(order, set_up_on_loop, tear_down),
+        cmocka_unit_test_setup_teardown(bad_signatures, set_up_on_loop, tear_down),
+        cmocka_unit_test_setup_teardown(ends, set_up_on_loop, tear_down),
+        cmocka_unit_test_setup_teardown(many_reads, set_up_on_loop, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
