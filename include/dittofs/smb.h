@@ -108,6 +108,8 @@ struct smb_missing {
 /* EACH returns false to stop. */
 void smb_missing_each(const struct smb_server *server,
                       bool (*each)(void *data, const struct smb_missing *missing), void *data);
+/* Byte ranges were taken away by hand: those of persistent handles must not come back after a restart. */
+enum err smb_server_locks_taken(struct smb_server *server) ERR_MUST_CHECK;
 /* Ends a session with all that it holds, durable handles, too: ERR_NOENT. */
 enum err smb_session_disconnect(struct smb_server *server, uint64_t id) ERR_MUST_CHECK;
 /* The same for all sessions of USER, who may not log on any more. */

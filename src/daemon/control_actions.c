@@ -45,6 +45,15 @@ static enum control_step revoke_grant(struct control_walk *walk, char *const *ar
     return CONTROL_DONE;
 }
 
+static enum control_step unlocked(struct control_walk *walk)
+{
+    struct smb_server *server = walk->subject->smb->server;
+    enum err err = server == NULL ? ERR_OK : smb_server_locks_taken(server);
+
+    return err == ERR_OK ? CONTROL_DONE
+                         : control__fail(walk, "it may be back at the next start: %s", err_text(err));
+}
+
 /* All ranges of a holder, or those in OFFSET, LENGTH ("end": to the end). */
 static enum control_step unlock(struct control_walk *walk, char *const *arguments, unsigned count)
 {
@@ -56,13 +65,13 @@ static enum control_step unlock(struct control_walk *walk, char *const *argument
         return control__fail(walk, "no such holder of locks");
     if (count == 1) {
         lock_holder_revoke(object.holder);
-        return CONTROL_DONE;
+        return unlocked(walk);
     }
     if (count != 3 || !control_parse_number(arguments[1], UINT64_MAX, &offset) ||
         (strcmp(arguments[2], "end") != 0 && !control_parse_number(arguments[2], UINT64_MAX, &length)))
         return control__fail(walk, "not a range: OFFSET LENGTH, or OFFSET end");
     err = lock_unset(object.holder, offset, length);
-    return err == ERR_OK ? CONTROL_DONE : control__fail(walk, "%s", err_text(err));
+    return err == ERR_OK ? unlocked(walk) : control__fail(walk, "%s", err_text(err));
 }
 
 static bool parse_session(const char *text, uint8_t id[SESSION_ID_SIZE])

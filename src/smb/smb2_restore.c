@@ -241,6 +241,19 @@ static enum err restore_open(struct smb_server *server, const struct smb2_record
 
 /* ---- ranges and numbers ---- */
 
+static bool read_range(struct reader *key, struct reader *value, uint64_t *id_r, struct lock_request *range_r,
+                       uint32_t *count_r)
+{
+    uint8_t kind;
+
+    if (!reader_be64(key, id_r) || !reader_u8(key, &kind) || !reader_be64(key, &range_r->offset) ||
+        !reader_be64(key, &range_r->length) || !reader_is_done(key) || kind > SMB2_RECORD_SHARED ||
+        !reader_be32(value, count_r) || !reader_is_done(value))
+        return false;
+    range_r->exclusive = kind == SMB2_RECORD_EXCLUSIVE;
+    return true;
+}
+
 /* Of an open that stands again; else it is of no use. */
 static enum err restore_range(struct smb_server *server, struct reader *key, struct reader *value)
 {
@@ -248,18 +261,14 @@ static enum err restore_range(struct smb_server *server, struct reader *key, str
     struct lock_holder *holder;
     struct smb2_open *open;
     uint32_t count;
-    uint8_t kind;
     uint64_t id;
     enum err err;
 
-    if (!reader_be64(key, &id) || !reader_u8(key, &kind) || !reader_be64(key, &range.offset) ||
-        !reader_be64(key, &range.length) || !reader_is_done(key) || kind > SMB2_RECORD_SHARED ||
-        !reader_be32(value, &count) || !reader_is_done(value))
+    if (!read_range(key, value, &id, &range, &count))
         return ERR_CORRUPT;
     open = smb2__open_by_id(server, id);
     if (open == NULL || !open->is_restored)
         return ERR_NOENT;
-    range.exclusive = kind == SMB2_RECORD_EXCLUSIVE;
     err = lock_holder_get(open->file, open->owner, open->share, LOCK_EXACT, &holder);
     for (uint32_t i = 0; i < count && err == ERR_OK; i++)
         err = lock_set(holder, &range, NULL);
@@ -332,25 +341,79 @@ static enum err restore_rows(struct load *load)
     return ERR_OK;
 }
 
-enum err smb_server_restore(struct smb_server *server)
+static enum err load_rows(struct load *load)
 {
-    struct load load = {.server = server, .err = ERR_OK};
-    struct list *link, *following;
+    const struct recovery_store *records = &load->server->records;
     enum err err;
 
-    if (!server->has_records)
-        return ERR_OK;
-    list_init(&load.rows);
-    err = server->records.scan(server->records.data, SMB2_PERSIST_TABLE, take_row, &load);
-    if (err == ERR_OK)
-        err = load.err;
-    if (err == ERR_OK)
-        err = restore_rows(&load);
-    list_for_each_safe(link, following, &load.rows)
+    list_init(&load->rows);
+    err = records->scan(records->data, SMB2_PERSIST_TABLE, take_row, load);
+    return err == ERR_OK ? load->err : err;
+}
+
+static void free_rows(struct load *load)
+{
+    struct list *link, *following;
+
+    list_for_each_safe(link, following, &load->rows)
     {
         list_remove(link);
         free(container_of(link, struct row, link));
     }
+}
+
+/* The row of a range that is not held, or not so often, any more. */
+static enum err correct(struct smb_server *server, const struct row *row)
+{
+    struct reader key = reader_of(row->bytes, row->key_length);
+    struct reader value = reader_of(row->bytes + row->key_length, row->value_length);
+    const struct lock_holder *holder;
+    const struct smb2_open *open;
+    struct lock_request range;
+    uint32_t count, now;
+    uint8_t kind;
+    uint64_t id;
+
+    if (!reader_u8(&key, &kind) || kind != 'r' || !read_range(&key, &value, &id, &range, &count))
+        return ERR_OK;
+    open = smb2__open_by_id(server, id);
+    if (open == NULL || !open->is_persistent)
+        return ERR_OK;
+    holder = lock_holder_find(open->file, open->owner);
+    now = holder == NULL ? 0 : lock_holder_count_equal(holder, range.offset, range.length, range.exclusive);
+    return now == count ? ERR_OK : smb2__persist_range(open, range.offset, range.length);
+}
+
+enum err smb_server_locks_taken(struct smb_server *server)
+{
+    struct load load = {.server = server, .err = ERR_OK};
+    struct list *link;
+    enum err err;
+
+    if (!server->has_records || server->persistent_count == 0)
+        return ERR_OK;
+    err = load_rows(&load);
+    list_for_each(link, &load.rows)
+    {
+        if (err == ERR_OK)
+            err = correct(server, container_of(link, struct row, link));
+    }
+    free_rows(&load);
+    recovery_released(server->state);
+    return err;
+}
+
+enum err smb_server_restore(struct smb_server *server)
+{
+    struct load load = {.server = server, .err = ERR_OK};
+    enum err err;
+
+    if (!server->has_records)
+        return ERR_OK;
+    err = load_rows(&load);
+    if (err == ERR_OK)
+        err = restore_rows(&load);
+    free_rows(&load);
     if (load.opens + load.lost > 0)
         log_info("smb: %u persistent handles with %u locks stand again, %u don't", load.opens, load.ranges,
                  load.lost);

@@ -594,6 +594,55 @@ static void stopped_and_disconnected(void **state)
     nothing_left();
 }
 
+static uint64_t open_id(const struct smb2c_opened *opened)
+{
+    struct reader reader = reader_of(opened->file, sizeof opened->file);
+    uint64_t id = 0;
+
+    assert_true(reader_le64(&reader, &id));
+    return id;
+}
+
+/* What an administrator has taken away does not come back. */
+static void taken_away(void **state)
+{
+    struct wish wish = {.name = "f", .share = SMB2C_SHARE_READ, .flags = PERSISTENT};
+    struct smb2c_opened opened;
+    struct smb2client *client = open_persistent(&wish, &opened);
+    struct smb2_open *open = smb2__open_by_id(world->server, open_id(&opened));
+    struct lock_holder *holder;
+
+    (void)state;
+    assert_non_null(open);
+    assert_int_equal(lock(client, opened.file, 0, 3, EXCLUSIVE), STATUS_SUCCESS);
+    assert_int_equal(lock(client, opened.file, 10, 3, EXCLUSIVE), STATUS_SUCCESS);
+    assert_int_equal(lock(client, opened.file, 20, 3, SHARED), STATUS_SUCCESS);
+    holder = lock_holder_find(open->file, open->owner);
+    assert_int_equal(lock_unset(holder, 10, 3), ERR_OK);
+    assert_int_equal(smb_server_locks_taken(world->server), ERR_OK);
+    smbworld_restart(world);
+    smb2client_close(&client);
+    assert_int_equal(world->server->parked_count, 1);
+    assert_int_equal(counters().locks, 2);
+    client = machine(1, "alice");
+    assert_int_equal(reconnect(client, &wish, &opened, &opened), STATUS_SUCCESS);
+    open = smb2__open_by_id(world->server, open_id(&opened));
+    lock_holder_revoke(lock_holder_find(open->file, open->owner));
+    assert_int_equal(smb_server_locks_taken(world->server), ERR_OK);
+    smbworld_restart(world);
+    assert_int_equal(counters().locks, 0);
+    smb2client_close(&client);
+    /* The open itself. */
+    client = machine(1, "alice");
+    assert_int_equal(reconnect(client, &wish, &opened, &opened), STATUS_SUCCESS);
+    open = smb2__open_by_id(world->server, open_id(&opened));
+    open_revoke(open->share);
+    nfsworld_turn(world->nfs, 10);
+    smbworld_restart(world);
+    assert_int_equal(world->server->parked_count, 0);
+    smb2client_close(&client);
+}
+
 /* Streams and directories. */
 static void of_other_kinds(void **state)
 {
@@ -635,6 +684,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(replayed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(deleted_at_last, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stopped_and_disconnected, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(taken_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_other_kinds, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
