@@ -55,6 +55,9 @@ struct grant_spec {
     unsigned kinds;  /* enum grant_kind bits */
     bool delegation; /* see above */
     bool reclaim;
+    /* enum grant_operation bits (1u << operation): the holder is told of these when others do them, and
+     * they do not break it while it is GRANTED. */
+    unsigned told;
     bool any_time;     /* no look at grace: it stood before the restart, and nobody was served since */
     bool traceless;    /* when it is revoked its stateid answers ERR_EXPIRED, and needs no stateid_free */
     uint64_t break_ms; /* time to answer a break; 0: that of state's options */
@@ -73,6 +76,8 @@ enum err grant_upgrade(struct grant *grant, unsigned kinds) ERR_MUST_CHECK;
 /* The holder's answer to a break: it keeps KINDS. ERR_INVAL when that is more than it was told to, ERR_NOENT
  * when no break is under way. With no kinds left the grant stays (an SMB lease) until returned. */
 enum err grant_acknowledge(struct grant *grant, unsigned kinds) ERR_MUST_CHECK;
+/* Begins to break a GRANTED one down to nothing, though nobody's operation is in conflict. */
+void grant_recall(struct grant *grant);
 /* The holder of a grant that is BREAKING could not be reached, and is back: `breaking` is called again. */
 void grant_remind(struct grant *grant);
 /* The holder gives it back, at any time. `gone` is not called. */
@@ -93,8 +98,15 @@ enum grant_operation {
     GRANT_OP_SETATTR,        /* change other attributes */
     GRANT_OP_NAMES,          /* remove, rename, link, delete on close */
     GRANT_OP_SHARE,          /* open against a share mode that a cached handle may be the reason of */
-    GRANT_OP_DIRECTORY       /* change the entries of a directory */
+    GRANT_OP_DIRECTORY,      /* change the entries of a directory in any way */
+    GRANT_OP_ADD_ENTRY,      /* in just that way: */
+    GRANT_OP_REMOVE_ENTRY,
+    GRANT_OP_RENAME_ENTRY /* within it */
 };
+static inline bool grant_is_of_entries(enum grant_operation operation)
+{
+    return operation >= GRANT_OP_DIRECTORY;
+}
 /* The kinds that another's grant may keep beside OPERATION; a delegation that is broken goes as a whole. */
 unsigned grant_compatible(enum grant_operation operation, bool delegation);
 

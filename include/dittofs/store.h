@@ -176,6 +176,11 @@ struct dirent {
  * stored. */
 enum err dir_lookup(struct inode *dir, struct store_name name, enum store_match match, uint64_t *ino_r,
                     uint8_t *name_r, size_t *length_r) ERR_MUST_CHECK;
+/* Of the exact name: ERR_NOENT. */
+enum err dir_cookie(struct inode *dir, struct store_name name, uint64_t *cookie_r) ERR_MUST_CHECK;
+/* The entry before COOKIE: ERR_NOENT when it is the first. NAME_R of STORE_NAME_MAX bytes. */
+enum err dir_previous(struct inode *dir, uint64_t cookie, uint64_t *cookie_r, uint8_t *name_r,
+                      size_t *length_r) ERR_MUST_CHECK;
 /* Check and insert in one: ERR_EXIST when the exact name is there. Link counts and times are the caller's. */
 enum err dir_insert(struct inode *dir, struct store_name name, struct inode *inode) ERR_MUST_CHECK;
 /* ERR_NOENT when the entry is not there or is not INO. */

@@ -407,18 +407,29 @@ struct vfs_event {
     struct inode *inode;
     struct inode *dir, *other_dir;
     struct store_name name, other_name;
-    uint64_t source; /* the context's event_source */
-    unsigned set;    /* ATTRIBUTES, DATA: the enum vfs_set_bits that were asked for */
+    uint64_t source;         /* the context's event_source */
+    const struct client *by; /* whose grants the context has; NULL: not known */
+    bool is_replaced;        /* REMOVED: by the RENAMED that follows */
+    struct inode *replaced;  /* RENAMED: what was at its target; or NULL */
+    /* Of NAME; and of OTHER_NAME, which is that of what was replaced, too. 0 when no listener wants them. */
+    uint64_t cookie, other_cookie;
+    unsigned set; /* ATTRIBUTES, DATA: the enum vfs_set_bits that were asked for */
     bool atime_set, mtime_set;
 };
 /* Told of every change, after it was made, within the call that made it: it may only take notes. */
 struct vfs_listener {
     unsigned kinds; /* enum vfs_event_kind bits */
     void (*event)(struct vfs_listener *listener, const struct vfs_event *event);
+    bool cookies;     /* wants them: a query for each change of a name */
+    struct vfs *vfs;  /* private */
     struct list link; /* private */
 };
 void vfs_listener_add(struct vfs *vfs, struct vfs_listener *listener);
 void vfs_listener_remove(struct vfs_listener *listener);
+/* Where in its listing the entry of DIR with COOKIE is: the entry before it, ERR_NOENT when it is the first;
+ * *LAST_R in either case: there is none behind it. A listener may call it. */
+enum err vfs_entry_before(struct inode *dir, uint64_t cookie, uint64_t *cookie_r,
+                          uint8_t name_r[STORE_NAME_MAX], size_t *length_r, bool *last_r) ERR_MUST_CHECK;
 /* A directory that INODE is in, with a reference, and its name there: the one that was seen last. ERR_NOENT
  * when it has none or nobody has seen it since somebody listens. A listener may call it. */
 enum err vfs_where(struct vfs *vfs, struct inode *inode, struct inode **dir_r, uint8_t name_r[STORE_NAME_MAX],

@@ -31,6 +31,7 @@ struct grant {
     unsigned break_to; /* BREAKING: what the holder was told to go down to */
     unsigned wanted;   /* BREAKING: what it has to go down to by now */
     bool delegation, traceless, acknowledge;
+    unsigned told; /* operations that it is told of instead of being broken */
     uint16_t epoch;
     uint64_t time_to_answer_ms;
     uint64_t break_due_ms; /* BREAKING: when the time to answer is over */
@@ -62,6 +63,9 @@ static const struct {
     [GRANT_OP_NAMES] = {GRANT_READ | GRANT_WRITE, 0},
     [GRANT_OP_SHARE] = {GRANT_READ | GRANT_WRITE, 0},
     [GRANT_OP_DIRECTORY] = {0, 0},
+    [GRANT_OP_ADD_ENTRY] = {0, 0},
+    [GRANT_OP_REMOVE_ENTRY] = {0, 0},
+    [GRANT_OP_RENAME_ENTRY] = {0, 0},
 };
 
 unsigned grant_compatible(enum grant_operation operation, bool delegation)
@@ -92,6 +96,8 @@ static bool is_own(const struct grant *grant, const struct self *self)
 
 static bool is_in_the_way(const struct grant *grant, enum grant_operation operation, const struct self *self)
 {
+    if (grant->status == GRANT_GRANTED && (grant->told & 1u << operation))
+        return false;
     return (grant->kinds & ~grant_compatible(operation, grant->delegation)) != 0 && !is_own(grant, self);
 }
 
@@ -165,6 +171,9 @@ static bool is_waited_for(const struct grant *grant, enum grant_operation operat
         [GRANT_OP_NAMES] = GRANT_HANDLE,
         [GRANT_OP_SHARE] = GRANT_HANDLE,
         [GRANT_OP_DIRECTORY] = 0,
+        [GRANT_OP_ADD_ENTRY] = 0,
+        [GRANT_OP_REMOVE_ENTRY] = 0,
+        [GRANT_OP_RENAME_ENTRY] = 0,
     };
 
     return grant->delegation || (grant->kinds & needed[operation]) != 0;
@@ -237,8 +246,8 @@ static bool still_waits(const struct grant_waiter *waiter)
 
     /* Also for a break that followed the one it came for: its holder goes down step by step. */
     while ((grant = grant_next_of_file(waiter->file, grant)) != NULL) {
-        if (grant->status == GRANT_BREAKING && waiter->operation != GRANT_OP_DIRECTORY &&
-            !is_own(grant, &self))
+        if (grant->status == GRANT_BREAKING &&
+            !grant_is_of_entries((enum grant_operation)waiter->operation) && !is_own(grant, &self))
             return true;
         if (grant->status == GRANT_BREAKING && grant->delegation && !is_own(grant, &self))
             return true;
@@ -398,6 +407,7 @@ enum err grant_add(const struct grant_spec *spec, struct grant **grant_r)
     grant->kinds = spec->kinds;
     grant->delegation = spec->delegation;
     grant->traceless = spec->traceless;
+    grant->told = spec->told;
     grant->epoch = 1;
     grant->operations = spec->operations;
     grant->user = spec->user;
@@ -457,6 +467,12 @@ enum err grant_acknowledge(struct grant *grant, unsigned kinds)
         return ERR_INVAL;
     end_break(grant, kinds);
     return ERR_OK;
+}
+
+void grant_recall(struct grant *grant)
+{
+    if (grant->status == GRANT_GRANTED)
+        begin_break(grant, 0);
 }
 
 void grant_remind(struct grant *grant)

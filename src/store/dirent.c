@@ -124,6 +124,32 @@ static enum err query_exact(struct store *store, uint64_t dir, struct store_name
     return err;
 }
 
+enum err dir_cookie(struct inode *dir, struct store_name name, uint64_t *cookie_r)
+{
+    sqlite3_stmt *statement;
+    struct folded folded;
+    struct place place;
+    bool row = false;
+    enum err err = check(dir, name);
+
+    if (err != ERR_OK)
+        return err;
+    statement = store__prepare(dir->store, "SELECT key FROM dirent WHERE dir = ? AND key BETWEEN ? AND ?"
+                                           " AND name = ?");
+    if (statement == NULL)
+        return ERR_NOMEM;
+    find_place(&dir->store->name_key, name, &folded, &place);
+    sql_bind_u64(statement, 1, dir->attr.ino);
+    sql_bind_u64(statement, 2, place.key);
+    sql_bind_u64(statement, 3, place.key + PROBES - 1);
+    sql_bind_bytes(statement, 4, name.bytes, name.length);
+    err = store__step(dir->store, statement, &row);
+    if (err == ERR_OK && row)
+        *cookie_r = sql_u64(statement, 0);
+    store__release(dir->store, statement);
+    return err == ERR_OK && !row ? ERR_NOENT : err;
+}
+
 /* The exact name, from the cache or the database. */
 static enum err find_exact(struct inode *dir, struct store_name name, uint64_t *ino_r)
 {
@@ -438,5 +464,36 @@ enum err dir_scan(struct inode *dir, uint64_t cookie, bool (*each)(void *data, c
         log_error("store: directory %" PRIu64 " has a damaged entry", dir->attr.ino);
     if (err == ERR_OK)
         *end_r = !row;
+    return err;
+}
+
+enum err dir_previous(struct inode *dir, uint64_t cookie, uint64_t *cookie_r, uint8_t *name_r,
+                      size_t *length_r)
+{
+    struct store *store = dir->store;
+    struct dirent entry;
+    sqlite3_stmt *statement;
+    bool row = false;
+    enum err err;
+
+    if (dir->attr.type != INODE_DIRECTORY)
+        return ERR_NOTDIR;
+    if (cookie > INT64_MAX)
+        return ERR_NOENT;
+    statement = store__prepare(
+        store, "SELECT key, ino, type, name FROM dirent WHERE dir = ? AND key < ? ORDER BY key DESC LIMIT 1");
+    if (statement == NULL)
+        return ERR_NOMEM;
+    sql_bind_u64(statement, 1, dir->attr.ino);
+    sql_bind_u64(statement, 2, cookie);
+    err = store__step(store, statement, &row);
+    if (err == ERR_OK)
+        err = row ? entry_of(statement, &entry) : ERR_NOENT;
+    if (err == ERR_OK) {
+        *cookie_r = entry.cookie;
+        *length_r = entry.name.length;
+        memcpy(name_r, entry.name.bytes, entry.name.length);
+    }
+    store__release(store, statement);
     return err;
 }

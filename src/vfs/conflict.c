@@ -37,7 +37,7 @@ static enum err break_grants(const struct vfs_context *context, struct state_fil
                              enum grant_operation operation)
 {
     const struct vfs_grant_owner *self =
-        operation == GRANT_OP_DIRECTORY ? &context->dir_grants : &context->grants;
+        grant_is_of_entries(operation) ? &context->dir_grants : &context->grants;
     /* It waits behind one file at a time, and asks again after it. */
     bool waits = context->grant_waiter != NULL && context->grant_waiter->file == NULL;
     enum err err = grant_break(file, operation, self->client, self->key, self->key_length,

@@ -216,7 +216,7 @@ static enum err create_new(struct vfs_context *context, struct inode *dir, struc
                            const struct vfs_create *create, struct inode **inode_r)
 {
     bool directory = create->type == INODE_DIRECTORY;
-    const struct vfs_claim claim = {.inode = dir, .operation = GRANT_OP_DIRECTORY};
+    const struct vfs_claim claim = {.inode = dir, .operation = GRANT_OP_ADD_ENTRY};
     struct timestamp now = clock_wall();
     struct inode *inode;
     enum err err = vfs__gate_add(context, dir, directory);
@@ -242,7 +242,7 @@ static enum err create_new(struct vfs_context *context, struct inode *dir, struc
     vfs__dir_changed(dir, directory ? 1 : 0, now);
     vfs__ticket_metadata(context);
     store_ticket_merge(&context->ticket, inode_ticket(inode));
-    vfs__event_name(context, VFS_EVENT_CREATED, dir, name, inode);
+    vfs__event_created(context, dir, name, inode);
     *inode_r = inode;
     return ERR_OK;
 }
@@ -281,7 +281,7 @@ enum err vfs_create(struct vfs_context *context, struct inode *dir, struct store
 enum err vfs_link(struct vfs_context *context, struct inode *inode, struct inode *dir, struct store_name name)
 {
     const struct vfs_claim claims[] = {{.inode = inode, .operation = GRANT_OP_NAMES},
-                                       {.inode = dir, .operation = GRANT_OP_DIRECTORY}};
+                                       {.inode = dir, .operation = GRANT_OP_ADD_ENTRY}};
     const struct inode_attr *attr = inode_attr(inode);
     struct timestamp now = clock_wall();
     struct inode *there;
@@ -321,7 +321,7 @@ enum err vfs_link(struct vfs_context *context, struct inode *inode, struct inode
     changed->ctime = now;
     vfs__dir_changed(dir, 0, now);
     vfs__ticket_metadata(context);
-    vfs__event_name(context, VFS_EVENT_CREATED, dir, name, inode);
+    vfs__event_created(context, dir, name, inode);
     return ERR_OK;
 }
 

@@ -23,9 +23,10 @@ static enum err remove_inode(struct vfs_context *context, struct inode *dir, str
 {
     bool directory = inode_attr(inode)->type == INODE_DIRECTORY;
     const struct vfs_claim claims[] = {{.inode = inode, .operation = GRANT_OP_NAMES, .deletes = true},
-                                       {.inode = dir, .operation = GRANT_OP_DIRECTORY}};
+                                       {.inode = dir, .operation = GRANT_OP_REMOVE_ENTRY}};
     struct timestamp now = clock_wall();
     struct inode_attr *attr;
+    uint64_t cookie = 0;
     enum err err = vfs__gate_remove(context, dir, inode);
 
     if (err == ERR_OK)
@@ -37,6 +38,8 @@ static enum err remove_inode(struct vfs_context *context, struct inode *dir, str
     if (err == ERR_OK)
         err = vfs__conflict_claims(context, claims, 2);
     if (err == ERR_OK)
+        cookie = vfs__event_cookie(context->vfs, dir, name);
+    if (err == ERR_OK)
         err = dir_remove(dir, name, inode_attr(inode)->ino);
     if (err != ERR_OK)
         return err;
@@ -45,7 +48,9 @@ static enum err remove_inode(struct vfs_context *context, struct inode *dir, str
     attr->ctime = now;
     vfs__dir_changed(dir, directory ? -1 : 0, now);
     vfs__ticket_metadata(context);
-    vfs__event_name(context, VFS_EVENT_REMOVED, dir, name, inode);
+    vfs__event_name(
+        context, &(struct vfs_event){
+                     .kind = VFS_EVENT_REMOVED, .inode = inode, .dir = dir, .name = name, .cookie = cookie});
     return ERR_OK;
 }
 

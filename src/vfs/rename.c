@@ -99,13 +99,14 @@ static enum err rename_check(const struct vfs_context *context, const struct ren
 
 static enum err rename_conflicts(const struct vfs_context *context, const struct rename *rename)
 {
+    bool within = rename->from_dir == rename->to_dir;
     const struct vfs_claim claims[] = {
         {.inode = rename->inode, .operation = GRANT_OP_NAMES, .deletes = true},
         {.inode = rename->victim, .operation = GRANT_OP_NAMES, .deletes = true},
-        {.inode = rename->from_dir, .operation = GRANT_OP_DIRECTORY},
-        {.inode = rename->to_dir, .operation = GRANT_OP_DIRECTORY}};
+        {.inode = rename->from_dir, .operation = within ? GRANT_OP_RENAME_ENTRY : GRANT_OP_REMOVE_ENTRY},
+        {.inode = rename->to_dir, .operation = GRANT_OP_ADD_ENTRY}};
 
-    return vfs__conflict_claims(context, claims, rename->from_dir == rename->to_dir ? 3 : 4);
+    return vfs__conflict_claims(context, claims, within ? 3 : 4);
 }
 
 /* Neither turning an entry nor taking one away needs space, so with a victim nothing but a failing store
@@ -152,9 +153,33 @@ static void rename_links(const struct rename *rename)
         attr->parent = ino_of(rename->to_dir);
 }
 
+/* COOKIE is that of the old name. */
+static void rename_tell(struct vfs_context *context, const struct rename *rename, uint64_t cookie)
+{
+    uint64_t new_cookie = vfs__event_cookie(context->vfs, rename->to_dir, rename->to);
+
+    if (rename->victim != NULL)
+        vfs__event_name(context, &(struct vfs_event){.kind = VFS_EVENT_REMOVED,
+                                                     .inode = rename->victim,
+                                                     .dir = rename->to_dir,
+                                                     .name = rename->to,
+                                                     .cookie = new_cookie,
+                                                     .is_replaced = true});
+    vfs__event_name(context, &(struct vfs_event){.kind = VFS_EVENT_RENAMED,
+                                                 .inode = rename->inode,
+                                                 .dir = rename->from_dir,
+                                                 .other_dir = rename->to_dir,
+                                                 .name = rename->from,
+                                                 .other_name = rename->to,
+                                                 .replaced = rename->victim,
+                                                 .cookie = cookie,
+                                                 .other_cookie = new_cookie});
+}
+
 static enum err rename_found(struct vfs_context *context, const struct rename *rename, bool no_replace)
 {
     bool same_name = false;
+    uint64_t cookie = 0;
     enum err err;
 
     if (rename->victim != NULL && ino_of(rename->victim) == ino_of(rename->inode)) {
@@ -173,14 +198,14 @@ static enum err rename_found(struct vfs_context *context, const struct rename *r
     if (err == ERR_OK)
         err = rename_conflicts(context, rename);
     if (err == ERR_OK)
+        cookie = vfs__event_cookie(context->vfs, rename->from_dir, rename->from);
+    if (err == ERR_OK)
         err = rename_entries(rename);
     if (err != ERR_OK)
         return err;
     rename_links(rename);
     vfs__ticket_metadata(context);
-    if (rename->victim != NULL)
-        vfs__event_name(context, VFS_EVENT_REMOVED, rename->to_dir, rename->to, rename->victim);
-    vfs__event_rename(context, rename->inode, rename->from_dir, rename->from, rename->to_dir, rename->to);
+    rename_tell(context, rename, cookie);
     return ERR_OK;
 }
 

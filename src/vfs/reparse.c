@@ -100,8 +100,12 @@ enum err vfs_replace(struct vfs_context *context, struct inode *dir, struct stor
     vfs__dir_changed(dir, 0, now);
     vfs__ticket_metadata(context);
     store_ticket_merge(&context->ticket, inode_ticket(fresh));
-    vfs__event_name(context, VFS_EVENT_REMOVED, dir, name, inode);
-    vfs__event_name(context, VFS_EVENT_CREATED, dir, name, fresh);
+    vfs__event_name(context, &(struct vfs_event){.kind = VFS_EVENT_REMOVED,
+                                                 .inode = inode,
+                                                 .dir = dir,
+                                                 .name = name,
+                                                 .cookie = vfs__event_cookie(context->vfs, dir, name)});
+    vfs__event_created(context, dir, name, fresh);
     *inode_r = fresh;
     return ERR_OK;
 }

@@ -45,7 +45,8 @@ struct vfs {
     struct loop *loop;
     struct siphash_key handle_key;
     struct list listeners;
-    struct vfs__where *where; /* NULL: nobody has listened yet */
+    unsigned cookie_listeners; /* of them, who want cookies */
+    struct vfs__where *where;  /* NULL: nobody has listened yet */
     struct list all_exports;
     struct vfs_export **by_name; /* those in use, sorted by name */
     struct vfs_export **by_id;   /* the same, sorted by id */
@@ -149,10 +150,12 @@ enum err vfs__streams_drop(struct inode *inode) ERR_MUST_CHECK;
 /* ---- event.c ---- */
 
 void vfs__event_inode(struct vfs *vfs, uint64_t source, enum vfs_event_kind kind, struct inode *inode);
-void vfs__event_name(struct vfs_context *context, enum vfs_event_kind kind, struct inode *dir,
-                     struct store_name name, struct inode *inode);
-void vfs__event_rename(struct vfs_context *context, struct inode *inode, struct inode *from_dir,
-                       struct store_name from, struct inode *to_dir, struct store_name to);
+void vfs__event_created(struct vfs_context *context, struct inode *dir, struct store_name name,
+                        struct inode *inode);
+/* EVENT is REMOVED or RENAMED; what the context knows is filled in. */
+void vfs__event_name(struct vfs_context *context, const struct vfs_event *event);
+/* The cookie of NAME, which is there now; 0 when nobody wants it. */
+uint64_t vfs__event_cookie(const struct vfs *vfs, struct inode *dir, struct store_name name);
 
 /* What attributes were set. */
 void vfs__event_attributes(const struct vfs_context *context, struct inode *inode,

@@ -204,6 +204,48 @@ static void directory_leases_are_told(void **unused)
     scene_close(&scene);
 }
 
+/* Who is told of some changes keeps his grant over them, as long as nobody takes it away; and one that is
+ * recalled or was out of reach. */
+static void told_instead(void **unused)
+{
+    struct scene scene;
+    struct grant *grant;
+    struct grant_spec spec;
+
+    (void)unused;
+    scene_open(&scene);
+    spec = (struct grant_spec){.file = scene.file,
+                               .client = scene.a,
+                               .key = "1",
+                               .key_length = 1,
+                               .kinds = R,
+                               .delegation = true,
+                               .told = 1u << GRANT_OP_ADD_ENTRY | 1u << GRANT_OP_SETATTR,
+                               .operations = &operations,
+                               .user = &scene.told[1]};
+    assert_int_equal(grant_add(&spec, &grant), ERR_OK);
+    assert_int_equal(grant_break(scene.file, GRANT_OP_ADD_ENTRY, scene.b, NULL, 0, NULL), ERR_OK);
+    assert_int_equal(grant_break(scene.file, GRANT_OP_SETATTR, scene.b, NULL, 0, NULL), ERR_OK);
+    assert_false(grant_conflicts(scene.file, GRANT_OP_ADD_ENTRY, scene.b, NULL, 0));
+    assert_true(grant_conflicts(scene.file, GRANT_OP_REMOVE_ENTRY, scene.b, NULL, 0));
+    world_turns(&scene.world);
+    assert_int_equal(scene.told[1].calls, 0);
+    grant_remind(grant); /* there is nothing to remind of */
+    grant_recall(grant);
+    grant_recall(grant);
+    world_turns(&scene.world);
+    assert_int_equal(scene.told[1].calls, 1);
+    assert_int_equal(scene.told[1].to, 0);
+    assert_int_equal(grant_status(grant), GRANT_BREAKING);
+    assert_int_equal(grant_break(scene.file, GRANT_OP_ADD_ENTRY, scene.b, NULL, 0, NULL), ERR_DELAY);
+    grant_remind(grant);
+    world_turns(&scene.world);
+    assert_int_equal(scene.told[1].calls, 2);
+    grant_return(grant);
+    assert_int_equal(grant_break(scene.file, GRANT_OP_ADD_ENTRY, scene.b, NULL, 0, NULL), ERR_OK);
+    scene_close(&scene);
+}
+
 static void anonymous_and_polling(void **unused)
 {
     struct scene scene;
@@ -512,7 +554,8 @@ int main(void)
         cmocka_unit_test(what_may_be_given),    cmocka_unit_test(contended_files_are_not_delegated),
         cmocka_unit_test(who_does_not_answer),  cmocka_unit_test(expired_holders_are_dropped),
         cmocka_unit_test(walked_and_released),  cmocka_unit_test(directory_leases_are_told),
-        cmocka_unit_test(keys_of_opens),        cmocka_unit_test(times_to_answer),
+        cmocka_unit_test(told_instead),         cmocka_unit_test(keys_of_opens),
+        cmocka_unit_test(times_to_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

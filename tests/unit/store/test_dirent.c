@@ -31,6 +31,64 @@ static void names_come_and_go(struct fixture *f)
     inode_unref(&root);
 }
 
+struct neighbours {
+    struct inode *dir;
+    uint64_t before;
+    uint8_t name[STORE_NAME_MAX];
+    size_t length;
+    unsigned count;
+};
+
+/* What the listing says, asked for one by one. (calls_nest is about asking within it.) */
+static bool check_entry(void *data, const struct dirent *entry)
+{
+    struct neighbours *last = data;
+    uint8_t name[STORE_NAME_MAX];
+    uint64_t cookie = 0, before = 0;
+    size_t length = 0;
+    enum err err;
+
+    assert_int_equal(dir_cookie(last->dir, entry->name, &cookie), ERR_OK);
+    assert_true(cookie == entry->cookie);
+    err = dir_previous(last->dir, cookie, &before, name, &length);
+    assert_int_equal(err, last->count == 0 ? ERR_NOENT : ERR_OK);
+    if (err == ERR_OK) {
+        assert_true(before == last->before && length == last->length);
+        assert_memory_equal(name, last->name, length);
+    }
+    last->before = cookie;
+    last->length = entry->name.length;
+    memcpy(last->name, entry->name.bytes, entry->name.length);
+    last->count++;
+    return true;
+}
+
+static void entries_have_neighbours(struct fixture *f)
+{
+    enum { FILES = 100 };
+    struct inode *root = tree_root(f, "a");
+    struct neighbours last = {.dir = root};
+    uint64_t cookie = 0, before = 0;
+    char name[20];
+    uint8_t bytes[STORE_NAME_MAX];
+    size_t length = 0;
+    bool end;
+
+    assert_int_equal(dir_cookie(root, name_of("n1"), &cookie), ERR_NOENT);
+    assert_int_equal(dir_previous(root, INT64_MAX, &before, bytes, &length), ERR_NOENT);
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, i % 2 == 0 ? "n%d" : "N%d", i / 2);
+        make_file(root, name);
+    }
+    assert_int_equal(dir_scan(root, 0, check_entry, &last, &end), ERR_OK);
+    assert_int_equal(last.count, FILES);
+    assert_int_equal(dir_previous(root, UINT64_MAX, &before, bytes, &length), ERR_NOENT);
+    remove_file(root, "n1");
+    assert_int_equal(dir_cookie(root, name_of("n1"), &cookie), ERR_NOENT);
+    assert_int_equal(dir_cookie(root, name_of("N1"), &cookie), ERR_OK);
+    inode_unref(&root);
+}
+
 static void lengths_are_bounded(struct fixture *f)
 {
     struct inode *root = tree_root(f, "a");
@@ -314,6 +372,7 @@ ON_BOTH(names_come_and_go)
 ON_BOTH(lengths_are_bounded)
 ON_BOTH(names_are_bytes)
 ON_BOTH(folded_names_match)
+ON_BOTH(entries_have_neighbours)
 ON_BOTH(variants_live_side_by_side)
 ON_BOTH(rename_over_replaces)
 ON_BOTH(listing_survives_churn)
@@ -327,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_lengths_are_bounded),
         cmocka_unit_test(test_names_are_bytes),
         cmocka_unit_test(test_folded_names_match),
+        cmocka_unit_test(test_entries_have_neighbours),
         cmocka_unit_test(test_variants_live_side_by_side),
         cmocka_unit_test(test_rename_over_replaces),
         cmocka_unit_test(test_listing_survives_churn),
