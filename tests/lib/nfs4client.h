@@ -55,6 +55,19 @@ enum nfs4c_junk {
     NFS4C_NO_ATTRIBUTES /* CB_GETATTR: it has none */
 };
 
+/* A notify4 of CB_NOTIFY. */
+struct nfs4c_notice {
+    uint32_t type;
+    char name[NFS4C_NAME_MAX]; /* ADD: the new one; REMOVE, RENAME: the old one; else the entry's */
+    char new_name[NFS4C_NAME_MAX], replaced[NFS4C_NAME_MAX], previous[NFS4C_NAME_MAX]; /* "": there is none */
+    uint64_t cookie, new_cookie, previous_cookie;
+    bool last;
+    bool has_attributes; /* of the entry as it is now: these three */
+    uint64_t change, size;
+    uint32_t mode;
+};
+enum { NFS4C_NOTICES = 128 };
+
 struct nfs4c {
     struct nfsworld *world;
     struct rpcclient *rpc;
@@ -81,10 +94,12 @@ struct nfs4c {
     uint32_t called;                     /* calls that came */
     uint32_t called_with[16];            /* the same by operation; [0]: CB_NULL */
     uint32_t called_opnum, called_minor, called_seqid, called_slot, called_ident;
-    uint32_t called_flavor, called_uid; /* 4.0 */
-    struct nfs4_handle called_handle;   /* CB_NOTIFY_LOCK, CB_RECALL, CB_GETATTR */
-    struct nfs4_id called_id;           /* CB_RECALL */
-    uint32_t called_keep, called_mask;  /* CB_RECALL_ANY */
+    uint32_t called_flavor, called_uid;         /* 4.0 */
+    struct nfs4_handle called_handle;           /* CB_NOTIFY_LOCK, CB_RECALL, CB_GETATTR */
+    struct nfs4_id called_id;                   /* CB_RECALL */
+    uint32_t called_keep, called_mask;          /* CB_RECALL_ANY */
+    struct nfs4c_notice notices[NFS4C_NOTICES]; /* CB_NOTIFY: all that came */
+    uint32_t notice_count;
     uint64_t called_clientid;
     char called_owner[NFS4C_NAME_MAX];
     bool called_referring; /* and to what */
@@ -105,6 +120,8 @@ struct nfs4c {
     struct reader results;
 };
 
+/* The arguments of CB_NOTIFY behind the handle. */
+void nfs4_read_notices(struct nfs4c *c, struct reader *arguments);
 /* rpcclient.called of its connections. */
 enum { NFS4C_CALLBACK_PROGRAM = 0x40000000 };
 void nfs4_on_called(struct rpcclient *rpc, void *data, uint32_t xid, uint32_t program, uint32_t version,

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { CB_VERSION = 1, CB_GETATTR = 3, CB_RECALL = 4, CB_RECALL_ANY = 8 };
+enum { CB_VERSION = 1, CB_GETATTR = 3, CB_RECALL = 4, CB_NOTIFY = 6, CB_RECALL_ANY = 8 };
 enum { CB_SEQUENCE = 11, CB_NOTIFY_LOCK = 13 };
 
 static void read_called_handle(struct nfs4c *c, struct reader *arguments)
@@ -72,6 +72,12 @@ static void read_called_operation(struct nfs4c *c, struct reader *arguments)
                     reader_be32(arguments, &truncate));
         assert_int_equal(truncate, 0);
         read_called_handle(c, arguments);
+        break;
+    case CB_NOTIFY:
+        assert_true(reader_be32(arguments, &c->called_id.seqid) &&
+                    reader_copy(arguments, c->called_id.other, sizeof c->called_id.other));
+        read_called_handle(c, arguments);
+        nfs4_read_notices(c, arguments);
         break;
     case CB_RECALL_ANY:
         assert_true(reader_be32(arguments, &c->called_keep) && reader_be32(arguments, &words) && words == 1 &&

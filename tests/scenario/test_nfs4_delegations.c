@@ -342,8 +342,7 @@ static uint32_t get_dir(struct nfs4c *c, const struct nfs4_handle *handle, struc
     nfs4_putfh(c, handle);
     nfs4_op(c, OP_GET_DIR_DELEGATION);
     writer_be32(&c->body, 0);
-    writer_be32(&c->body, 1);
-    writer_be32(&c->body, 0x3e); /* notifications */
+    writer_be32(&c->body, 0); /* notifications: none (those: test_nfs4_dir_notify.c) */
     writer_zeros(&c->body, 24);
     writer_zeros(&c->body, 8);
     nfs4_call(c);

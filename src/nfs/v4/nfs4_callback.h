@@ -20,6 +20,7 @@
 enum nfs4_callback_opnum {
     OP_CB_GETATTR = 3,
     OP_CB_RECALL = 4,
+    OP_CB_NOTIFY = 6,
     OP_CB_RECALL_ANY = 8,
     OP_CB_SEQUENCE = 11,
     OP_CB_NOTIFY_LOCK = 13

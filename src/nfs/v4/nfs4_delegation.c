@@ -14,6 +14,7 @@
  * A struct nfs4_delegation belongs to its grant and is freed when that ends, whoever ends it.
  */
 #include "nfs/v4/nfs4_delegation.h"
+#include "nfs/v4/nfs4_notice.h"
 #include "nfs/v4/nfs4_operations.h"
 #include "nfs/v4/nfs4_server.h"
 #include "dittofs/clock.h"
@@ -58,8 +59,7 @@ static void recalled(void *data, enum err err, uint32_t status, struct reader *r
         try_later(delegation);
 }
 
-/* The client may not have seen the answer to the request that gave it. */
-static const struct nfs4_request *referring(const struct nfs4_delegation *delegation)
+const struct nfs4_request *nfs4__delegation_referring(const struct nfs4_delegation *delegation)
 {
     const struct nfs4_request *request = &delegation->request;
     const struct session *session;
@@ -75,7 +75,7 @@ static void send_recall(struct nfs4_delegation *delegation)
     struct nfs4_server *server = delegation->server;
     struct nfs4_callback_spec spec = {.opnum = OP_CB_RECALL,
                                       .timeout_ms = nfs4__callback_patience_ms(server),
-                                      .referring = referring(delegation),
+                                      .referring = nfs4__delegation_referring(delegation),
                                       .done = recalled,
                                       .data = delegation};
     struct stateid stateid = grant_stateid(delegation->grant);
@@ -126,6 +126,7 @@ static void breaking(struct grant *grant, unsigned to, bool acknowledge)
     (void)acknowledge;
     if (delegation->server == NULL || delegation->recall != NULL)
         return;
+    nfs4__notice_stop(delegation->notice);
     delegation->tries = 0;
     note_recall(delegation);
     send_recall(delegation);
@@ -139,6 +140,7 @@ static void detach(struct nfs4_delegation *delegation)
     loop_timer_stop(&delegation->retry);
     nfs4__callback_forget(&delegation->recall);
     nfs4__question_leave(delegation);
+    nfs4__notice_free(&delegation->notice);
     list_remove(&delegation->link);
     delegation->server = NULL;
 }
@@ -239,7 +241,7 @@ static struct nfs4_delegation *delegation_new(struct nfs4_compound *compound,
     return delegation;
 }
 
-enum err nfs4__delegation_give(struct nfs4_compound *compound, const struct nfs4_delegation_wish *wish,
+enum err nfs4__delegation_give(struct nfs4_compound *compound, struct nfs4_delegation_wish *wish,
                                struct nfs4_delegation **delegation_r)
 {
     struct nfs4_server *server = compound->server;
@@ -251,6 +253,7 @@ enum err nfs4__delegation_give(struct nfs4_compound *compound, const struct nfs4
                               .kinds = GRANT_READ | (wish->type == DELEGATE_WRITE ? GRANT_WRITE : 0u),
                               .delegation = true,
                               .reclaim = wish->reclaim,
+                              .told = wish->notice != NULL ? nfs4__notice_operations(wish->notice) : 0,
                               /* It has no FREE_STATEID. */
                               .traceless = compound->minor == 0,
                               /* RFC 8881 10.4.6: at least so long */
@@ -275,6 +278,10 @@ enum err nfs4__delegation_give(struct nfs4_compound *compound, const struct nfs4
         return err;
     }
     list_push_back(&server->delegated, &delegation->link);
+    delegation->notice = wish->notice;
+    wish->notice = NULL;
+    if (delegation->notice != NULL)
+        nfs4__notice_begin(delegation->notice, delegation);
     *delegation_r = delegation;
     return ERR_OK;
 }

@@ -38,6 +38,7 @@ enum nfs4_want {
 };
 
 struct nfs4_question; /* nfs4_delegation_attr.c */
+struct nfs4_notice;   /* nfs4_notice.c */
 
 /* The user of a struct grant that is a delegation; goes with it. */
 struct nfs4_delegation {
@@ -58,6 +59,7 @@ struct nfs4_delegation {
     /* DELEGATE_WRITE: what the holder is asked for */
     uint64_t change; /* of the file, as the holder knows it */
     struct nfs4_question *question;
+    struct nfs4_notice *notice; /* of a directory: its changes are told; or NULL */
 };
 
 /* ---- giving ---- */
@@ -69,13 +71,16 @@ struct nfs4_delegation_wish {
     enum nfs4_delegation_type type; /* READ or WRITE */
     unsigned io;                    /* enum nfs4_io: what the asking user may do */
     bool reclaim;
+    struct nfs4_notice *notice; /* taken over, and NULL, when it succeeds; may be NULL */
 };
 /* Errors of grant_add, and ERR_NOTSUPP: none are given (the configuration, or no path to the client).
  * compound->context must be filled in. */
-enum err nfs4__delegation_give(struct nfs4_compound *compound, const struct nfs4_delegation_wish *wish,
+enum err nfs4__delegation_give(struct nfs4_compound *compound, struct nfs4_delegation_wish *wish,
                                struct nfs4_delegation **delegation_r) ERR_MUST_CHECK;
 /* The one that CLIENT has of FILE, or NULL. */
 struct nfs4_delegation *nfs4__delegation_find(const struct client *client, const struct state_file *file);
+/* The request that gave it, as long as the client may not have its answer; else NULL. */
+const struct nfs4_request *nfs4__delegation_referring(const struct nfs4_delegation *delegation);
 /* Why not, in the words of 4.1. */
 enum nfs4_why nfs4__delegation_why(enum err err);
 /* open_delegation4. RECALL: give it back soon. compound->context must be filled in. */

@@ -2,10 +2,12 @@
  * nfs4_delegation_want.c - delegations that are asked for by themselves: WANT_DELEGATION, and of directories
  * GET_DIR_DELEGATION (RFC 8881 18.49, 18.39, 10.9).
  *
- * A directory's delegation comes without notifications: each change of its entries by another client recalls
- * it. Nobody is told later that he could have one now.
+ * A directory's delegation comes with the notifications that are asked for and that we have (nfs4_notice.c);
+ * a change of its entries by another client that the holder does not want to be told of recalls it. Nobody is
+ * told later that he could have one now.
  */
 #include "nfs/v4/nfs4_delegation.h"
+#include "nfs/v4/nfs4_notice.h"
 #include "nfs/v4/nfs4_open_priv.h"
 #include "nfs/v4/nfs4_operations.h"
 #include "nfs/v4/nfs4_server.h"
@@ -144,37 +146,68 @@ uint32_t nfs4__want_delegation(struct nfs4_compound *compound)
 
 struct get_dir_args {
     bool signal;
-    struct nfs4_bitmap notifications, child_attributes, dir_attributes;
+    struct nfs4_notice_wish notices;
 };
+
+/* attr_notice4, an nfstime4; what is no time is none to wait. */
+static bool decode_delay(struct reader *reader, uint64_t *delay_ms_r)
+{
+    const uint64_t most_s = UINT32_MAX;
+    uint64_t seconds;
+    uint32_t nanoseconds;
+
+    if (!reader_be64(reader, &seconds) || !reader_be32(reader, &nanoseconds))
+        return false;
+    if (seconds > INT64_MAX)
+        *delay_ms_r = 0;
+    else
+        *delay_ms_r = (seconds < most_s ? seconds : most_s) * 1000 + nanoseconds / 1000000;
+    return true;
+}
 
 bool nfs4__get_dir_delegation_decode(struct nfs4_compound *compound)
 {
     struct get_dir_args *args = nfs4_new_args(compound, struct get_dir_args);
     struct reader *reader = &compound->arguments;
 
-    return reader_xdr_bool(reader, &args->signal) && nfs4__decode_bitmap(reader, &args->notifications) &&
-           reader_skip(reader, 2 * 12) && /* the delays of notifications */
-           nfs4__decode_bitmap(reader, &args->child_attributes) &&
-           nfs4__decode_bitmap(reader, &args->dir_attributes);
+    return reader_xdr_bool(reader, &args->signal) && nfs4__decode_bitmap(reader, &args->notices.types) &&
+           decode_delay(reader, &args->notices.child_delay_ms) &&
+           decode_delay(reader, &args->notices.dir_delay_ms) &&
+           nfs4__decode_bitmap(reader, &args->notices.child_attributes) &&
+           nfs4__decode_bitmap(reader, &args->notices.dir_attributes);
 }
 
-static void encode_dir(struct nfs4_compound *compound, const struct nfs4_delegation *delegation)
+static void encode_dir(struct nfs4_compound *compound, const struct nfs4_delegation *delegation,
+                       const struct nfs4_notice_wish *notices)
 {
     enum { GDD4_OK = 0 };
-    static const struct nfs4_bitmap none;
     struct writer *reply = &compound->call->reply;
 
     writer_be32(reply, GDD4_OK);
     writer_zeros(reply, NFS4_VERIFIER_SIZE); /* READDIR's: cookies are always good */
     nfs4__stateid_result(compound, grant_stateid(delegation->grant));
-    nfs4__encode_bitmap(reply, &none); /* notifications: none, */
-    nfs4__encode_bitmap(reply, &none); /* nor of entries' attributes, */
-    nfs4__encode_bitmap(reply, &none); /* nor of its own */
+    nfs4__encode_bitmap(reply, &notices->types);
+    nfs4__encode_bitmap(reply, &notices->child_attributes);
+    nfs4__encode_bitmap(reply, &notices->dir_attributes);
+}
+
+/* Without memory for it, or a word to say, there are no notifications. */
+static struct nfs4_notice *make_notice(struct nfs4_compound *compound, struct nfs4_notice_wish *wish)
+{
+    struct nfs4_notice *notice = NULL;
+
+    nfs4__notice_reduce(wish);
+    if (wish->types.words[0] != 0)
+        notice = nfs4__notice_new(compound->server, compound->current.inode, wish);
+    if (notice == NULL)
+        *wish = (struct nfs4_notice_wish){.child_delay_ms = 0};
+    return notice;
 }
 
 uint32_t nfs4__get_dir_delegation(struct nfs4_compound *compound)
 {
     enum { GDD4_UNAVAIL = 1 };
+    struct get_dir_args *args = nfs4_args(compound, struct get_dir_args);
     struct nfs4_delegation_wish wish = {.type = DELEGATE_READ};
     struct nfs4_delegation *delegation = NULL;
     uint32_t status = nfs4__check_directory(&compound->current);
@@ -186,13 +219,16 @@ uint32_t nfs4__get_dir_delegation(struct nfs4_compound *compound)
         status = nfs4__context(compound);
         if (status == NFS4_OK && !(io_allowed(compound) & NFS4_IO_READ))
             status = NFS4ERR_ACCESS;
-        if (status == NFS4_OK)
+        if (status == NFS4_OK) {
+            wish.notice = make_notice(compound, &args->notices);
             err = give(compound, &wish, &delegation, &status);
+            nfs4__notice_free(&wish.notice);
+        }
     }
     if (status != NFS4_OK)
         return status;
     if (err == ERR_OK) {
-        encode_dir(compound, delegation);
+        encode_dir(compound, delegation, &args->notices);
     } else {
         writer_be32(&compound->call->reply, GDD4_UNAVAIL);
         writer_xdr_bool(&compound->call->reply, false);

@@ -42,6 +42,8 @@ struct nfs4_server {
     struct nfs4_idmap *idmap; /* names of owners */
     bool delegations;         /* may be given */
     struct list delegated;    /* struct nfs4_delegation */
+    uint32_t notices;         /* of them, that are told of changes (nfs4_notice.c) */
+    struct vfs_listener notice_listener;
     struct nfs4_recalled recalled[NFS4_RECALLED];
     struct list callbacks;       /* struct nfs4_callback, under way */
     struct onc_client *outgoing; /* for those of 4.0 */
