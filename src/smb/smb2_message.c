@@ -466,8 +466,6 @@ static uint32_t begin_request(struct smb2_request *request)
     struct smb2_message *message = request->message;
     uint32_t status;
 
-    if (message->conn->state != SMB2_CONN_NEGOTIATED && request->header.command != SMB2_NEGOTIATE)
-        return STATUS_INVALID_PARAMETER;
     /* MS-SMB2 3.3.5.2.7.2: there must be something that it is related to. */
     if ((request->header.flags & SMB2_FLAG_RELATED) && message->count > 1 && !message->has_session)
         return STATUS_INVALID_PARAMETER;
@@ -658,7 +656,8 @@ static bool run_requests(struct smb2_message *message)
             return false;
         request->row = request->header.command < SMB2_COMMANDS ? &smb2__commands[request->header.command]
                                                                : &unknown_command;
-        if (request->row == &unknown_command && message->conn->state != SMB2_CONN_NEGOTIATED)
+        /* MS-SMB2 3.3.5.2.2: nothing else before it, and no answer */
+        if (request->header.command != SMB2_NEGOTIATE && message->conn->state != SMB2_CONN_NEGOTIATED)
             return false;
         if (request->header.command == SMB2_CANCEL) {
             cancel_other(request);

@@ -10,7 +10,7 @@
 enum { OF_FILE = 1, OF_FILESYSTEM = 2, OF_SECURITY = 3, OF_QUOTA = 4, BODY_FIXED = 8 };
 enum { FLAG_RESTART = 1, FLAG_SINGLE = 2 };
 enum { SECTOR_SIZE = 512, SECTORS = 8, UNIT_SIZE = SECTOR_SIZE * SECTORS };
-enum { SECTORS_ALIGNED = 1 | 2, SECTORS_TRIM = 8 }; /* MS-FSCC 2.5.8: of device and partition */
+enum { SECTORS_ALIGNED = 1 | 2, SECTORS_TRIM = 8 }; /* MS-FSCC 2.5.7: of device and partition */
 
 struct query_args {
     uint8_t type, class;

@@ -429,7 +429,7 @@ static uint32_t trim(const uint8_t *file, uint32_t count, const uint64_t *pairs,
     return status;
 }
 
-/* What the file system says it can do (MS-FSCC 2.5.8), it does: whole pages are given back, and no others. */
+/* What the file system says it can do (MS-FSCC 2.5.7), it does: whole pages are given back, and no others. */
 static void trims(void **state)
 {
     struct smb2c_opened file = open_for("f", 0), reader = open_for("f", SMB2C_READ_DATA);

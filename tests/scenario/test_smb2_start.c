@@ -239,7 +239,8 @@ static void smb1_afterwards(void **state)
     wire = smb2wire_to(world);
     send_smb1(wire, &message);
     assert_int_equal(answered_dialect(wire), WILDCARD);
-    assert_int_equal(smb2wire_logon(wire, "alice", "Passw0rd"), STATUS_INVALID_PARAMETER);
+    assert_int_equal(smb2wire_logon(wire, "alice", "Passw0rd"), SMB2WIRE_GONE);
+    assert_true(smb2wire_is_closed(wire));
     smb2wire_close(&wire);
 }
 
