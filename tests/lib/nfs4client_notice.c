@@ -103,7 +103,7 @@ static void read_notice(struct reader *reader, struct nfs4c_notice *notice)
 
 void nfs4_read_notices(struct nfs4c *c, struct reader *arguments)
 {
-    uint32_t count = 0, words, mask, length;
+    uint32_t count = 0, words, mask = 0, length;
     const uint8_t *values;
 
     assert_true(reader_be32(arguments, &count) && count > 0);
