@@ -1,6 +1,6 @@
 #!/bin/bash
 # time limit: 400
-# cross-protocol: a Linux kernel has one export by NFSv3, NFSv4.2 and SMB at once, another has it by one of them: content, names,
+# cross-protocol: a Linux kernel has one export by NFSv3, NFSv4.2 and SMB at once: content, names,
 # sizes and times agree at once; share modes, byte ranges and deletions of each count for the others; a watch of SMB sees what
 # NFS does.
 . "$(dirname "$0")/lib.sh"
