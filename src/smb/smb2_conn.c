@@ -16,6 +16,7 @@
 #include <string.h>
 
 enum { CONN_MAGIC = 0x736d6232, UNNEGOTIATED_FRAME_MAX = 65536, IDLE_MS = 30 * 1000, READ_AHEAD = 8192 };
+enum { ALIGNED_FROM = 32768, ALIGNMENT = 64, WRITE_BODY = 48, FIRST_OF_TRANSFORM = 0xfd };
 
 static struct smb2_conn *conn_of(void *owner)
 {
@@ -48,7 +49,7 @@ static uint8_t *on_space(struct net_conn *net, void *owner, size_t *length_r)
     }
     if (conn->frame != NULL) {
         *length_r = conn->frame_length - conn->frame_filled;
-        return conn->frame->data + conn->frame_filled;
+        return conn->frame->data + conn->frame_at + conn->frame_filled;
     }
     if (conn->input == NULL)
         conn->input = buf_new(READ_AHEAD);
@@ -58,6 +59,17 @@ static uint8_t *on_space(struct net_conn *net, void *owner, size_t *length_r)
     }
     *length_r = READ_AHEAD - conn->input_end;
     return conn->input->data + conn->input_end;
+}
+
+/* Where a frame of LENGTH begins in its buffer. The system copies what is aligned a fifth faster to the page
+ * cache: that should be true of what a WRITE brings where all clients put it, right behind its structure. */
+static size_t place_of_frame(const struct smb2_conn *conn, size_t length)
+{
+    const struct buf *input = conn->input;
+    bool encrypted = conn->input_at < conn->input_end && input->data[conn->input_at] == FIRST_OF_TRANSFORM;
+    size_t data_at = SMB2_HEADER_SIZE + WRITE_BODY + (encrypted ? SMB2_TRANSFORM_SIZE : 0);
+
+    return length < ALIGNED_FROM ? 0 : (ALIGNMENT - data_at % ALIGNMENT) % ALIGNMENT;
 }
 
 /* The head of a frame is there: what will follow? False: nothing that we take. */
@@ -75,7 +87,8 @@ static bool begin_frame(struct smb2_conn *conn)
         return true;
     if (head == 0 || head > most)
         return false;
-    conn->frame = buf_new(head);
+    conn->frame_at = place_of_frame(conn, head);
+    conn->frame = buf_new(conn->frame_at + head);
     conn->frame_length = head;
     conn->frame_filled = 0;
     return conn->frame != NULL;
@@ -86,7 +99,7 @@ static void end_frame(struct smb2_conn *conn)
     struct buf *frame = conn->frame;
 
     conn->frame = NULL;
-    if (!smb2__message_take(conn, frame, conn->frame_length))
+    if (!smb2__message_take(conn, frame, conn->frame_at, conn->frame_length))
         smb2__conn_close(conn, true);
 }
 
@@ -97,7 +110,8 @@ static void fill_frame(struct smb2_conn *conn)
 
     if (length > conn->frame_length - conn->frame_filled)
         length = conn->frame_length - conn->frame_filled;
-    memcpy(conn->frame->data + conn->frame_filled, conn->input->data + conn->input_at, length);
+    memcpy(conn->frame->data + conn->frame_at + conn->frame_filled, conn->input->data + conn->input_at,
+           length);
     conn->input_at += length;
     conn->frame_filled += length;
     if (conn->frame_filled == conn->frame_length)

@@ -192,8 +192,8 @@ struct smb2_conn {
     /* frames */
     struct buf *input; /* read ahead: from input_at to input_end; NULL: nothing */
     size_t input_at, input_end;
-    struct buf *frame; /* being filled */
-    size_t frame_length, frame_filled;
+    struct buf *frame; /* being filled, from frame_at on */
+    size_t frame_at, frame_length, frame_filled;
     /* what was negotiated */
     uint16_t dialect;
     enum smb2_cipher cipher;
@@ -508,6 +508,7 @@ struct smb2_message {
     struct smb2_conn *conn;
     struct list link;
     struct buf *buf;
+    size_t buf_at; /* where in it the frame begins */
     const uint8_t *data;
     size_t length;
     size_t next_at; /* of the request that comes next */
@@ -562,7 +563,7 @@ extern const struct smb2_command_row smb2__commands[SMB2_COMMANDS];
 
 bool smb2__header_read(struct reader *reader, struct smb2_header *header_r) MUST_CHECK;
 /* Takes BUF over. False: the connection must end. */
-bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t length) MUST_CHECK;
+bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t at, size_t length) MUST_CHECK;
 /* Runs the requests of a message until one waits, or all have ended: it is freed then, and answered unless it
  * is broken. */
 void smb2__message_go_on(struct smb2_message *message, bool *broken_r);

@@ -9,7 +9,7 @@
 
 enum { ID_TRANSFORM = 0x424d53fd, ID_SMB1 = 0x424d53ff };
 
-static struct smb2_message *message_new(struct smb2_conn *conn, struct buf *buf, size_t length)
+static struct smb2_message *message_new(struct smb2_conn *conn, struct buf *buf, size_t at, size_t length)
 {
     struct smb2_message *message = calloc(1, sizeof *message);
 
@@ -18,7 +18,8 @@ static struct smb2_message *message_new(struct smb2_conn *conn, struct buf *buf,
     message->server = conn->server;
     message->conn = conn;
     message->buf = buf;
-    message->data = buf->data;
+    message->buf_at = at;
+    message->data = buf->data + at;
     message->length = length;
     message->request.message = message;
     writer_init_growing(&message->replies, SMB2_REPLY_MAX);
@@ -29,20 +30,20 @@ static struct smb2_message *message_new(struct smb2_conn *conn, struct buf *buf,
     return message;
 }
 
-bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t length)
+bool smb2__message_take(struct smb2_conn *conn, struct buf *buf, size_t at, size_t length)
 {
-    struct reader reader = reader_of(buf->data, length);
+    struct reader reader = reader_of(buf->data + at, length);
     struct smb2_message *message;
     enum smb2_opening opening;
     uint32_t id;
     bool broken = true;
 
     if (!reader_le32(&reader, &id) || (id == (uint32_t)ID_SMB1)) {
-        broken = length < 4 || !smb2__negotiate_smb1(conn, buf->data, length);
+        broken = length < 4 || !smb2__negotiate_smb1(conn, buf->data + at, length);
         buf_unref(&buf);
         return !broken;
     }
-    message = message_new(conn, buf, length);
+    message = message_new(conn, buf, at, length);
     if (message == NULL) {
         buf_unref(&buf);
         return false;

@@ -43,7 +43,7 @@ static bool submit(struct smb2_message *message, void (*work)(struct loop_job *j
 static void work_decrypt(struct loop_job *job)
 {
     struct smb2_message *message = message_of(job);
-    uint8_t *plain = message->buf->data + SMB2_TRANSFORM_SIZE;
+    uint8_t *plain = message->buf->data + message->buf_at + SMB2_TRANSFORM_SIZE;
 
     message->job_err =
         smb2_decrypt(message->engine, message->data, plain, message->length - SMB2_TRANSFORM_SIZE, plain);
@@ -55,7 +55,7 @@ static bool take_plain(struct smb2_message *message)
     if (message->job_err != ERR_OK)
         return false;
     message->encrypted = true;
-    message->data = message->buf->data + SMB2_TRANSFORM_SIZE;
+    message->data += SMB2_TRANSFORM_SIZE;
     message->length -= SMB2_TRANSFORM_SIZE;
     if (message->conn != NULL)
         message->conn->message_bytes -= SMB2_TRANSFORM_SIZE;
