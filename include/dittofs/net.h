@@ -59,7 +59,7 @@ struct net_conn_events {
 struct net_limits {
     uint32_t connections;          /* most at a time over the listener; 0: 4096 */
     uint32_t connections_per_host; /* 0: half of connections */
-    size_t send_queue_bytes;       /* above it net_conn_is_congested; 0: 4 MiB */
+    size_t send_queue_bytes;       /* above it net_conn_is_congested; 0: 2 MiB */
     size_t send_queues_bytes;      /* of all connections: above it a connection with anything queued is
                                       congested; 0: 256 MiB */
     uint64_t stalled_ms;           /* a peer that takes nothing for so long is cut; 0: 60 s */
@@ -96,7 +96,8 @@ const struct net_address *net_conn_local(const struct net_conn *conn);
 /* A piece of what is sent: either a counted buffer's part (a reference is taken) or bytes that are copied at
  * once (BUF is NULL). */
 /* Sends PARTS in order behind what is queued; written at the end of the turn, together with what else was
- * sent in it, by one writev where possible. After a failure the connection closes by itself. */
+ * sent in it, by one writev where possible, or at once when much is queued. After a failure the connection
+ * closes by itself. */
 void net_conn_send(struct net_conn *conn, const struct bufpart *parts, int count);
 /* Writes what is queued now, for an owner that works off a batch outside of `received`. */
 void net_conn_flush(struct net_conn *conn);

@@ -20,7 +20,8 @@
 enum {
     CONN_MAGIC = 0x6e636f6e,
     READ_SHARE = 1 << 19,       /* bytes that one connection may read in a turn */
-    SEND_QUEUE_BYTES = 4 << 20, /* defaults of struct net_limits */
+    EAGER_BYTES = 2 << 20,      /* queued, are written at once, while the processor's cache has them */
+    SEND_QUEUE_BYTES = 2 << 20, /* defaults of struct net_limits */
     SEND_QUEUES_BYTES = 256 << 20,
     STALLED_MS = 60 * 1000
 };
@@ -213,10 +214,15 @@ void net_conn_send(struct net_conn *conn, const struct bufpart *parts, int count
         net__conn_end(conn, ERR_NOMEM);
         return;
     }
+    if (!conn->full && conn->queue.bytes >= EAGER_BYTES) {
+        write_queued(conn);
+        if (conn->state != NET_CONN_OPEN)
+            return;
+    }
     if (conn->queue.bytes > queue_limit(conn))
         conn->congested = true;
     /* A full socket says by itself when it takes more. */
-    if (!conn->full)
+    if (!conn->full && (conn->queue.count > 0 || conn->congested))
         flush_later(conn);
 }
 
@@ -318,7 +324,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     else if ((events & UV_READABLE) != 0)
         read_some(conn);
     conn->in_poll = false;
-    if (conn->queue.count > 0 && (!conn->full || (events & UV_WRITABLE) != 0))
+    if ((conn->queue.count > 0 || conn->congested) && (!conn->full || (events & UV_WRITABLE) != 0))
         flush_queue(conn);
 }
 
