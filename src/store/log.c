@@ -51,6 +51,7 @@ struct log_file {
     uint64_t back;      /* the system was told to write out what is before this */
     uint64_t zeroed;    /* zeros were written up to here; UINT64_MAX: no more */
     bool is_new;        /* its name is not synced */
+    bool is_made;       /* ... and was made by this run */
     bool dirty;
     bool finished; /* nothing more will be written to it */
     bool is_held;  /* being synced by the job that wrote zeros: not to be closed */
@@ -156,7 +157,7 @@ static enum err write_run(struct log *log, struct list *taken, struct list *done
         err = file_open(log, first->segment, DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE, &file);
         if (err != ERR_OK)
             return err;
-        file->is_new = true;
+        file->is_new = file->is_made = true;
     }
     for (link = taken->next;
          link != taken && !ended && count + 3 <= VECTOR_MOST && end - first->place < RUN_BYTES;
@@ -331,11 +332,32 @@ static void close_finished(struct log *log, struct log_file **files, int count)
     int i;
 
     for (i = 0; i < count; i++) {
-        files[i]->is_new = false;
+        files[i]->is_new = files[i]->is_made = false;
         if (files[i]->finished && !files[i]->dirty && !files[i]->is_held)
             file_close(files[i]);
     }
     (void)log;
+}
+
+/* After a names' sync that failed the system may have forgotten the names that were made before it: a later
+ * one would say that they are durable. Nothing durable refers to these files; a restart must not build on
+ * them. With write_lock held. */
+static void unlink_made(struct log *log)
+{
+    struct list *link;
+
+    list_for_each(link, &log->files)
+    {
+        struct log_file *file = container_of(link, struct log_file, link);
+        char name[20];
+        enum err ignored;
+
+        if (!file->is_made)
+            continue;
+        segment_name(file->segment, name);
+        ignored = disk_unlink(log->data->store->disk, name);
+        (void)ignored;
+    }
 }
 
 enum err data_sync_work(struct store *store)
@@ -349,7 +371,7 @@ enum err data_sync_work(struct store *store)
     err = write_pending(log, SIZE_MAX);
     log->synced_position = log->written_position;
     while (err == ERR_OK) {
-        bool is_new = false;
+        bool is_new = false, names_failed = false;
 
         count = dirty_files(log, files, &is_new);
         if (count == 0)
@@ -358,13 +380,17 @@ enum err data_sync_work(struct store *store)
         pthread_mutex_unlock(&log->write_lock);
         for (i = 0; i < count && err == ERR_OK; i++)
             err = disk_sync(files[i]->file);
-        if (err == ERR_OK && is_new)
+        if (err == ERR_OK && is_new) {
             err = disk_sync_names(store->disk);
+            names_failed = err != ERR_OK;
+        }
         pthread_mutex_lock(&log->write_lock);
         if (err == ERR_OK)
             close_finished(log, files, count);
         else
             log->error = err;
+        if (names_failed)
+            unlink_made(log);
         if (count < SYNC_FILES)
             break;
     }
