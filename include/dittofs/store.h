@@ -73,9 +73,12 @@ struct store_options {
     size_t page_cache_bytes;  /* of SQLite; 0: 32 MiB */
     size_t block_cache_bytes; /* of block records and block lists; 0: 64 MiB */
     uint64_t segment_bytes;   /* size of a segment file; 0: 256 MiB */
-    size_t write_queue_bytes; /* file data accepted and not yet in the page cache; 0: 64 MiB */
+    size_t write_queue_bytes; /* file data accepted and not yet in the page cache; 0: 16 MiB */
     uint64_t reserve_bytes; /* disk space that writes can't have, kept for deleting and recovery; 0: 64 MiB */
     uint64_t settle_ms;     /* a block untouched for so long is hashed; 0: 2000 */
+    /* File data that may wait for a quiet moment to be hashed (and so to be shared); what is written above
+     * that is hashed under way; 0: 4 GiB */
+    uint64_t hash_backlog_bytes;
 };
 
 /* Opens (makes) the store on DISK: recovers, replays the log, frees orphans. Blocks. ERR_TOO_NEW when a

@@ -31,7 +31,7 @@ enum {
     CLASS_COUNT = (LARGEST_SHIFT - SMALLEST_SHIFT) * STEPS + 1,
     CLASS_NONE = CLASS_COUNT,
     PAGE_BYTES = 4096,
-    POOL_MOST_BYTES = 32 * 1024 * 1024,
+    POOL_MOST_BYTES = 64 * 1024 * 1024,
 };
 
 /* What lies behind every struct buf. */

@@ -415,7 +415,8 @@ struct data {
     bool garbage;                                /* there may be rows in the garbage table */
 
     struct list waiting_writes;
-    uint64_t foreground_ms; /* when somebody last wrote or read */
+    uint64_t foreground_ms;    /* when somebody last wrote or read */
+    uint64_t foreground_bytes; /* written and read so far */
     struct loop_timer timer;
     struct loop_hook hook;
     bool timer_runs;

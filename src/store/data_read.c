@@ -281,6 +281,7 @@ enum err store_read(struct store_read *read)
     if (length == 0)
         return ERR_OK;
     data->foreground_ms = clock_monotonic_ms();
+    data->foreground_bytes += length;
     err = file_of(inode, &file);
     if (err == ERR_OK)
         err = read_range(file, read->offset, length, read->buffer, &job);

@@ -118,6 +118,7 @@ static enum err write_now(struct store_write *write)
     if (err != ERR_OK)
         return err;
     data->foreground_ms = clock_monotonic_ms();
+    data->foreground_bytes += rest.length;
     room = log_room(data);
     if (room < rest.length + WRITE_OVERHEAD && file->root.unwritten_bytes > 0) {
         err = file_count(file, offset, offset + rest.length, PIECE_UNWRITTEN, &reserved);

@@ -1,17 +1,20 @@
 /*
  * settle.c - hashing, sharing, rewriting.
  *
- * A write that fills a block of 128 KiB whole is hashed at once, by a worker, while its bytes are in memory.
- * Other slots wait until nobody has written to them for settle_ms; then their pieces are gathered and hashed,
- * and what is scattered is appended to the log in one piece (a RECORD_BLOCK, in idle time).
+ * What is written has to settle: a slot waits until nobody has written to it for settle_ms, then its pieces
+ * are gathered and hashed, and what is scattered is appended to the log in one piece (a RECORD_BLOCK). That
+ * happens when clients leave time for it, because hashing takes as long as all the rest of a large write.
+ * What waits is bounded, in bytes (hash_backlog_bytes, and a part of the room that is left): above that,
+ * blocks that a write fills whole are hashed at once, while their bytes are in memory, and what waits is
+ * hashed without waiting for a quiet moment.
  *
  * When a hash is known, the leaf is made to refer to the block that has it, and the bytes just written are
  * freed like any that were overwritten. The block that is shared may itself not be durable yet: its row is
  * written by whichever leaf that refers to it is flushed first, and that commit waits for its bytes.
  *
  * Nothing is held while a job runs but the bytes: a result counts only if the leaf still has the same pieces.
- * What waits is a bounded list in memory. A slot that is forgotten (a full list, a restart) stays as it is:
- * not shared, and right.
+ * What waits is a list in memory. A slot that is forgotten (a full list, a restart) stays as it is: not
+ * shared, and right.
  */
 #include "store/fragment_priv.h"
 
@@ -21,15 +24,17 @@
 #include <string.h>
 
 enum {
-    ITEMS_MOST = 8,      /* blocks of one job */
-    FRESH_JOBS_MOST = 1, /* jobs that hash what was just written: the clients need the processors, too */
-    FRESH_MOST = 128,    /* blocks that wait for those: they keep their buffers */
+    ITEMS_MOST = 8,   /* blocks of one job */
+    FRESH_MOST = 128, /* blocks that wait to be hashed at once: they keep their buffers */
     WAITING_MOST = 65536,
-    WAITING_URGENT = 49152, /* so many do not wait for idle time */
-    BUSY_PAUSE_MS = 1000,   /* between two jobs while clients write or read */
-    LOOK_AT_MOST = 64,      /* waiting slots looked at in one go */
-    HASH_LEAST = 4096,      /* shorter blocks are not worth a hash */
-    GROWING_PIECES = 16,    /* a block at the end of a file with fewer pieces waits longer: it may grow on */
+    WAITING_CROWDED = 49152, /* so many have two jobs hash what was just written */
+    ROOM_SHARE = 4,          /* of the room that is left, what waits may take up one in so many bytes */
+    BUSY_PAUSE_MS = 1000,    /* between two jobs while clients write or read much */
+    CALM_BYTES_A_MS = 16384, /* what they write and read is little below that... */
+    CALM_LOOK_MS = 200,      /* ... over about so long */
+    LOOK_AT_MOST = 64,       /* waiting slots looked at in one go */
+    HASH_LEAST = 4096,       /* shorter blocks are not worth a hash */
+    GROWING_PIECES = 16,     /* a block at the end of a file with fewer pieces waits longer: it may grow on */
     GROWING_FACTOR = 8,
     CROWDED_PIECES = 1024, /* a slot with more is rewritten without waiting */
     SLOT_WAITS = 1,        /* slot.flags */
@@ -68,6 +73,8 @@ struct settle {
     size_t fresh_count;
     unsigned fresh_jobs, gather_jobs;
     uint64_t gathered_ms; /* when the last one began */
+    bool is_calm;         /* clients wrote and read little up to looked_ms */
+    uint64_t looked_ms, looked_bytes;
 };
 
 /* ---- items ---- */
@@ -340,13 +347,42 @@ static void submit(struct data *data, struct settle_job *job)
         data->settle->gather_jobs++;
 }
 
+/* ---- when ---- */
+
+/* Is as much waiting as may? */
+static bool is_urgent(struct data *data)
+{
+    uint64_t bytes = (uint64_t)data->settle->waiting_count * STORE_BLOCK_SIZE;
+
+    return bytes >= data->store->options.hash_backlog_bytes || bytes > log_room(data) / ROOM_SHARE;
+}
+
+/* Do clients leave time for hashing? */
+static bool has_time(struct data *data)
+{
+    struct settle *settle = data->settle;
+    uint64_t now = clock_monotonic_ms(), passed = now - settle->looked_ms;
+
+    if (passed >= CALM_LOOK_MS) {
+        uint64_t bytes = data->foreground_bytes - settle->looked_bytes;
+
+        /* An old look says nothing of now. */
+        settle->is_calm = passed < 5 * CALM_LOOK_MS && bytes < passed * CALM_BYTES_A_MS;
+        settle->looked_ms = now;
+        settle->looked_bytes = data->foreground_bytes;
+    }
+    return is_idle(data) || settle->is_calm;
+}
+
 /* ---- what was just written ---- */
 
 static void submit_fresh(struct data *data)
 {
     struct settle *settle = data->settle;
+    /* The clients need the processors, too. */
+    unsigned most = settle->waiting_count >= WAITING_CROWDED ? 2 : 1;
 
-    while (settle->fresh_jobs < FRESH_JOBS_MOST && !list_is_empty(&settle->fresh)) {
+    while (settle->fresh_jobs < most && !list_is_empty(&settle->fresh)) {
         struct settle_job *job = list_first(&settle->fresh, struct settle_job, link);
 
         list_remove(&job->link);
@@ -415,7 +451,7 @@ void settle_touched(struct node *node, uint64_t offset, struct block *block)
 
     slot->touched_ms = (uint32_t)clock_monotonic_ms();
     if (data->ready && block->length == STORE_BLOCK_SIZE && block->entry != NULL &&
-        block->entry->buf != NULL && add_fresh(data, inode->attr.ino, offset, block))
+        block->entry->buf != NULL && is_urgent(data) && add_fresh(data, inode->attr.ino, offset, block))
         return;
     wait_more(data, slot, inode->attr.ino, offset);
 }
@@ -530,8 +566,7 @@ static void gather(struct data *data)
     if (most == 0 || settle->gather_jobs > 0)
         return;
     /* A busy store has a little done at a time, or more when much waits. */
-    if (!is_idle(data) && settle->waiting_count < WAITING_URGENT &&
-        clock_monotonic_ms() - settle->gathered_ms < BUSY_PAUSE_MS)
+    if (!has_time(data) && !is_urgent(data) && clock_monotonic_ms() - settle->gathered_ms < BUSY_PAUSE_MS)
         return;
     settle->gathered_ms = clock_monotonic_ms();
     job = calloc(1, sizeof *job);

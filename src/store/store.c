@@ -59,8 +59,10 @@ static void fill_options(struct store_options *options)
         options->block_cache_bytes = 64 << 20;
     if (options->segment_bytes == 0)
         options->segment_bytes = 256 << 20;
+    if (options->hash_backlog_bytes == 0)
+        options->hash_backlog_bytes = (uint64_t)4 << 30;
     if (options->write_queue_bytes == 0)
-        options->write_queue_bytes = 64 << 20;
+        options->write_queue_bytes = 16 << 20;
     if (options->reserve_bytes == 0)
         options->reserve_bytes = 64 << 20;
     if (options->settle_ms == 0)

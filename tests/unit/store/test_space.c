@@ -201,6 +201,90 @@ static void test_equal_after_settling(void **state)
     fixture_end(&fixture);
 }
 
+static uint64_t hashed(struct fixture *fixture)
+{
+    struct store_counters counters;
+
+    store_counters(fixture->store, &counters);
+    return counters.blocks_hashed;
+}
+
+/* Whole blocks wait to be hashed until nobody writes; what is above the bound does not wait. */
+static void test_hash_backlog(void **state)
+{
+    enum { BLOCKS = 16 * MIB / STORE_BLOCK_SIZE, BACKLOG = 4 * MIB };
+    struct fixture fixture;
+    struct inode *root;
+    uint64_t first, second;
+
+    (void)state;
+    fixture_start(&fixture, true);
+    root = tree_root(&fixture, "space");
+    first = make_file(root, "first");
+    write_file(&fixture, first, 16 * MIB, MIB, 1);
+    simloop_run_until_idle(fixture.loop);
+    assert_int_equal(hashed(&fixture), 0);
+    let_settle(&fixture, 10);
+    assert_int_equal(hashed(&fixture), BLOCKS);
+    inode_unref(&root);
+    assert_int_equal(fixture_stop(&fixture), ERR_OK);
+
+    fixture.options.hash_backlog_bytes = BACKLOG;
+    fixture_open(&fixture);
+    root = tree_root(&fixture, "space");
+    second = make_file(root, "second");
+    write_file(&fixture, second, 16 * MIB, MIB, 2);
+    simloop_run_until_idle(fixture.loop);
+    /* Those of the last job may not be enough for one. */
+    assert_in_range(hashed(&fixture), BLOCKS - BACKLOG / STORE_BLOCK_SIZE - 8,
+                    BLOCKS - BACKLOG / STORE_BLOCK_SIZE);
+    let_settle(&fixture, 10);
+    assert_int_equal(hashed(&fixture), BLOCKS);
+    compare_file(&fixture, first, 16 * MIB, MIB, 1);
+    compare_file(&fixture, second, 16 * MIB, MIB, 2);
+    inode_unref(&root);
+    fixture_end(&fixture);
+}
+
+/* Lets SECONDS pass in which somebody reads LENGTH bytes every 100 ms. */
+static void read_on(struct fixture *fixture, struct inode *inode, uint32_t length, unsigned seconds)
+{
+    uint8_t *bytes = malloc(length);
+    unsigned i;
+
+    assert_non_null(bytes);
+    for (i = 0; i < seconds * 10; i++) {
+        assert_int_equal(data_read(fixture, inode, 0, length, bytes, NULL, NULL), ERR_OK);
+        simclock_advance_ms(100);
+        simloop_run_until_idle(fixture->loop);
+    }
+    free(bytes);
+}
+
+/* A client that never rests, but does not do much, does not keep the store from hashing. One that does has
+ * it hash little at a time. */
+static void test_hash_beside_clients(void **state)
+{
+    enum { BLOCKS = 16 * MIB / STORE_BLOCK_SIZE };
+    struct fixture fixture;
+    struct inode *root, *inode;
+    uint64_t ino;
+
+    (void)state;
+    fixture_start(&fixture, true);
+    root = tree_root(&fixture, "space");
+    ino = make_file(root, "file");
+    write_file(&fixture, ino, 16 * MIB, MIB, 1);
+    inode = data_inode_of(&fixture, ino);
+    read_on(&fixture, inode, 4 * MIB, 8);
+    assert_in_range(hashed(&fixture), 1, 8 * 8); /* a job of 8 a second */
+    read_on(&fixture, inode, 4096, 4);
+    assert_int_equal(hashed(&fixture), BLOCKS);
+    inode_unref(&inode);
+    inode_unref(&root);
+    fixture_end(&fixture);
+}
+
 /* Small blocks between which most are deleted: punching can't win much there, compacting does. */
 static void test_compaction(void **state)
 {
@@ -441,6 +525,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equal_files_on_disk),
         cmocka_unit_test(test_equal_after_settling),
+        cmocka_unit_test(test_hash_backlog),
+        cmocka_unit_test(test_hash_beside_clients),
         cmocka_unit_test(test_compaction),
         cmocka_unit_test(test_freed_before_written),
         cmocka_unit_test(test_allocate_what_is_there),
