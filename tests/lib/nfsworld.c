@@ -152,10 +152,20 @@ void nfsworld_restart(struct nfsworld *world)
     start(world);
 }
 
+static void store_failed(void *data, enum err err)
+{
+    (void)err; /* what it could not write is what the test is about */
+    done(data);
+}
+
+/* Handles from before the cut answer ERR_IO, so the end in good order changes nothing on the disk; it waits
+ * for jobs that are under way. */
 void nfsworld_crash(struct nfsworld *world, uint64_t seed)
 {
     simdisk_power_cut(world->disk, seed);
     stop_front(world);
+    store_shutdown(world->store, store_failed, world);
+    wait_done(world);
     stop_back(world);
     start(world);
 }
