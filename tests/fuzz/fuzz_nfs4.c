@@ -107,7 +107,7 @@ static void put_special(struct wire4 *w, uint8_t what, uint8_t more)
         writer_be64(writer, clients[more % 3]->clientid);
         break;
     case 6:
-        writer_bytes(writer, clients[1 + more % 2]->session, 16);
+        writer_bytes(writer, clients[1 + more % 2]->session.id, 16);
         break;
     case 7:
         writer_be32(writer, more);

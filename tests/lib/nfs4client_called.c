@@ -34,7 +34,7 @@ static void read_called_sequence(struct nfs4c *c, struct reader *arguments)
                 reader_be32(arguments, &highest) && reader_be32(arguments, &cached) &&
                 reader_be32(arguments, &lists));
     assert_int_equal(opnum, CB_SEQUENCE);
-    assert_memory_equal(session, c->session.id, 16);
+    assert_memory_equal(session, c->wire.session.id, 16);
     assert_true(lists <= 1);
     c->called_referring = lists == 1;
     if (lists == 0)
@@ -99,9 +99,9 @@ static void read_called(struct nfs4c *c, struct reader *arguments)
     assert_true(reader_xdr_opaque(arguments, 1024, &tag, &length) &&
                 reader_be32(arguments, &c->called_minor) && reader_be32(arguments, &c->called_ident) &&
                 reader_be32(arguments, &count));
-    assert_int_equal(c->called_minor, c->minor);
-    assert_int_equal(count, c->minor == 0 ? 1 : 2);
-    if (c->minor > 0)
+    assert_int_equal(c->called_minor, c->wire.minor);
+    assert_int_equal(count, c->wire.minor == 0 ? 1 : 2);
+    if (c->wire.minor > 0)
         read_called_sequence(c, arguments);
     assert_true(reader_be32(arguments, &c->called_opnum));
     read_called_operation(c, arguments);
@@ -112,7 +112,7 @@ static void read_called(struct nfs4c *c, struct reader *arguments)
 
 static void write_answer(const struct nfs4c *c, struct writer *results)
 {
-    uint32_t first = c->minor > 0 ? 1 : 0;
+    uint32_t first = c->wire.minor > 0 ? 1 : 0;
 
     writer_be32(results, c->sequence_answer != 0 ? c->sequence_answer : c->answer);
     writer_be32(results, 0);
@@ -124,7 +124,7 @@ static void write_answer(const struct nfs4c *c, struct writer *results)
         writer_be32(results, c->sequence_answer);
         if (c->sequence_answer != 0)
             return;
-        writer_bytes(results, c->session.id, 16);
+        writer_bytes(results, c->wire.session.id, 16);
         writer_be32(results, c->called_seqid);
         writer_be32(results, c->called_slot);
         writer_zeros(results, 8);
@@ -148,7 +148,7 @@ void nfs4_on_called(struct rpcclient *rpc, void *data, uint32_t xid, uint32_t pr
     struct nfs4c *c = data;
     struct writer results;
 
-    assert_int_equal(program, NFS4C_CALLBACK_PROGRAM);
+    assert_int_equal(program, WIRE4_CALLBACK_PROGRAM);
     assert_int_equal(version, CB_VERSION);
     assert_int_equal(procedure, 1);
     read_called(c, arguments);
@@ -195,7 +195,7 @@ void nfs4_listen(struct nfs4c *c)
     struct net_address address;
 
     c->callback_program = (struct onc_program){.name = "callback",
-                                               .number = NFS4C_CALLBACK_PROGRAM,
+                                               .number = WIRE4_CALLBACK_PROGRAM,
                                                .version = CB_VERSION,
                                                .procedures = callback_procedures,
                                                .procedure_count = 2,

@@ -55,16 +55,27 @@ struct wire4 *wire4_open(struct rpcclient *rpc, uint32_t minor)
     struct wire4 *wire = calloc(1, sizeof *wire);
 
     assert_non_null(wire);
+    wire4_init(wire, rpc, minor);
+    return wire;
+}
+
+void wire4_init(struct wire4 *wire, struct rpcclient *rpc, uint32_t minor)
+{
+    memset(wire, 0, sizeof *wire);
     wire->rpc = rpc;
     wire->minor = minor;
-    return wire;
+}
+
+void wire4_free(struct wire4 *wire)
+{
+    writer_free(&wire->request);
 }
 
 void wire4_close(struct wire4 **wire)
 {
     if (*wire == NULL)
         return;
-    writer_free(&(*wire)->request);
+    wire4_free(*wire);
     free(*wire);
     *wire = NULL;
 }
@@ -84,15 +95,68 @@ void wire4_begin_bare(struct wire4 *wire)
 
 void wire4_begin(struct wire4 *wire)
 {
+    const struct wire4_session *session = &wire->session;
+
     wire4_begin_bare(wire);
-    if (!wire->has_session)
+    if (wire->has_session)
+        wire4_sequence(wire, session->id, session->seqid[wire->slot], wire->slot, wire->slot,
+                       wire->cache_this);
+}
+
+/* The slot's sequence goes on unless SEQUENCE itself was refused. */
+static void advance(struct wire4 *wire)
+{
+    struct wire4_session *session = &wire->session;
+    const struct wire4_result *first = &wire->results[0];
+
+    if (!wire->has_session || wire->count == 0 || first->opnum != OP_SEQUENCE || first->status != NFS4_OK)
         return;
-    wire4_op(wire, OP_SEQUENCE);
-    writer_bytes(&wire->request, wire->session, sizeof wire->session);
-    writer_be32(&wire->request, ++wire->slot_seqid);
-    writer_be32(&wire->request, wire->slot);
-    writer_be32(&wire->request, wire->highest_slot);
-    writer_xdr_bool(&wire->request, wire->cache_this);
+    session->seqid[wire->slot]++;
+    session->highest_slot = first->highest_slot;
+    session->target_slot = first->target_slot;
+    session->status_flags = first->status_flags;
+}
+
+static void prepare(struct wire4 *wire)
+{
+    assert_false(wire->request.failed);
+    writer_patch_be32(&wire->request, wire->count_at, wire->put);
+    rpcclient_program(wire->rpc, PROGRAM, VERSION);
+}
+
+void wire4_post(struct wire4 *wire)
+{
+    prepare(wire);
+    wire->xid = rpcclient_send(wire->rpc, COMPOUND, &wire->request);
+    assert_int_not_equal(wire->xid, 0);
+}
+
+void wire4_post_again(struct wire4 *wire, bool same_xid)
+{
+    prepare(wire);
+    if (same_xid)
+        assert_true(rpcclient_send_as(wire->rpc, wire->xid, COMPOUND, &wire->request));
+    else
+        wire->xid = rpcclient_send(wire->rpc, COMPOUND, &wire->request);
+}
+
+uint32_t wire4_receive_again(struct wire4 *wire)
+{
+    struct reader results;
+    uint32_t xid;
+
+    do
+        assert_int_equal(rpcclient_receive(wire->rpc, &xid, &results), RPCCLIENT_SUCCESS);
+    while (xid != wire->xid);
+    assert_true(wire4_decode(wire, results));
+    return wire->status;
+}
+
+uint32_t wire4_receive(struct wire4 *wire)
+{
+    wire4_receive_again(wire);
+    advance(wire);
+    return wire->status;
 }
 
 enum rpcclient_status wire4_send_raw(struct wire4 *wire)
@@ -100,12 +164,13 @@ enum rpcclient_status wire4_send_raw(struct wire4 *wire)
     struct reader results;
     enum rpcclient_status status;
 
-    assert_false(wire->request.failed);
-    writer_patch_be32(&wire->request, wire->count_at, wire->put);
-    rpcclient_program(wire->rpc, PROGRAM, VERSION);
+    prepare(wire);
     status = rpcclient_call(wire->rpc, COMPOUND, &wire->request, &results);
-    if (status == RPCCLIENT_SUCCESS && !wire4_decode(wire, results))
+    if (status != RPCCLIENT_SUCCESS)
+        return status;
+    if (!wire4_decode(wire, results))
         return RPCCLIENT_BROKEN;
+    advance(wire);
     return status;
 }
 
@@ -167,6 +232,11 @@ void wire4_savefh(struct wire4 *wire)
     wire4_op(wire, OP_SAVEFH);
 }
 
+void wire4_restorefh(struct wire4 *wire)
+{
+    wire4_op(wire, OP_RESTOREFH);
+}
+
 void wire4_putfh(struct wire4 *wire, const struct wire4_handle *handle)
 {
     wire4_op(wire, OP_PUTFH);
@@ -182,6 +252,23 @@ void wire4_name(struct wire4 *wire, uint32_t opnum, const void *name, uint32_t l
 void wire4_lookup(struct wire4 *wire, const char *name)
 {
     wire4_name(wire, OP_LOOKUP, name, (uint32_t)strlen(name));
+}
+
+void wire4_remove(struct wire4 *wire, const char *name)
+{
+    wire4_name(wire, OP_REMOVE, name, (uint32_t)strlen(name));
+}
+
+void wire4_path(struct wire4 *wire, const char *path)
+{
+    wire4_putrootfh(wire);
+    while (*path != '\0') {
+        size_t length = strcspn(path, "/");
+
+        wire4_name(wire, OP_LOOKUP, path, (uint32_t)length);
+        path += length;
+        path += *path == '/';
+    }
 }
 
 void wire4_access(struct wire4 *wire, uint32_t bits)
@@ -201,7 +288,7 @@ static void put_bitmap(struct wire4 *wire, const struct wire4_bitmap *bitmap)
         writer_be32(&wire->request, bitmap->words[i]);
 }
 
-static void put_stateid(struct wire4 *wire, const struct wire4_stateid *stateid)
+void wire4_put_stateid(struct wire4 *wire, const struct wire4_stateid *stateid)
 {
     writer_be32(&wire->request, stateid->seqid);
     writer_bytes(&wire->request, stateid->other, sizeof stateid->other);
@@ -303,7 +390,7 @@ void wire4_put_fattr(struct wire4 *wire, const struct wire4_fattr *fattr)
 void wire4_setattr(struct wire4 *wire, const struct wire4_stateid *stateid, const struct wire4_fattr *fattr)
 {
     wire4_op(wire, OP_SETATTR);
-    put_stateid(wire, stateid);
+    wire4_put_stateid(wire, stateid);
     wire4_put_fattr(wire, fattr);
 }
 
@@ -349,7 +436,7 @@ void wire4_read(struct wire4 *wire, uint32_t opnum, const struct wire4_stateid *
                 uint32_t count)
 {
     wire4_op(wire, opnum);
-    put_stateid(wire, stateid);
+    wire4_put_stateid(wire, stateid);
     writer_be64(&wire->request, offset);
     writer_be32(&wire->request, count);
 }
@@ -358,7 +445,7 @@ void wire4_write(struct wire4 *wire, const struct wire4_stateid *stateid, uint64
                  const void *data, uint32_t length)
 {
     wire4_op(wire, OP_WRITE);
-    put_stateid(wire, stateid);
+    wire4_put_stateid(wire, stateid);
     writer_be64(&wire->request, offset);
     writer_be32(&wire->request, stable);
     writer_xdr_opaque(&wire->request, data, length);
@@ -375,7 +462,7 @@ void wire4_range(struct wire4 *wire, uint32_t opnum, const struct wire4_stateid 
                  uint64_t length)
 {
     wire4_op(wire, opnum);
-    put_stateid(wire, stateid);
+    wire4_put_stateid(wire, stateid);
     writer_be64(&wire->request, offset);
     writer_be64(&wire->request, length);
 }
@@ -383,7 +470,7 @@ void wire4_range(struct wire4 *wire, uint32_t opnum, const struct wire4_stateid 
 void wire4_seek(struct wire4 *wire, const struct wire4_stateid *stateid, uint64_t offset, uint32_t what)
 {
     wire4_op(wire, OP_SEEK);
-    put_stateid(wire, stateid);
+    wire4_put_stateid(wire, stateid);
     writer_be64(&wire->request, offset);
     writer_be32(&wire->request, what);
 }
@@ -392,8 +479,8 @@ static void put_copy(struct wire4 *wire, const struct wire4_stateid *source,
                      const struct wire4_stateid *target, uint64_t source_offset, uint64_t target_offset,
                      uint64_t length)
 {
-    put_stateid(wire, source);
-    put_stateid(wire, target);
+    wire4_put_stateid(wire, source);
+    wire4_put_stateid(wire, target);
     writer_be64(&wire->request, source_offset);
     writer_be64(&wire->request, target_offset);
     writer_be64(&wire->request, length);
@@ -429,126 +516,4 @@ void wire4_listxattrs(struct wire4 *wire, uint64_t cookie, uint32_t maxcount)
     wire4_op(wire, OP_LISTXATTRS);
     writer_be64(&wire->request, cookie);
     writer_be32(&wire->request, maxcount);
-}
-
-/* ---- opens and locks ---- */
-
-static void put_owner(struct wire4 *wire, const struct wire4_owner *owner)
-{
-    writer_be64(&wire->request, wire->clientid);
-    writer_xdr_opaque(&wire->request, owner->key, strlen(owner->key));
-}
-
-static void put_seqid(struct wire4 *wire, struct wire4_owner *owner)
-{
-    writer_be32(&wire->request, wire->minor == 0 ? ++owner->seqid : 0);
-}
-
-static void put_open(struct wire4 *wire, struct wire4_owner *owner, uint32_t access, uint32_t deny)
-{
-    wire4_op(wire, OP_OPEN);
-    put_seqid(wire, owner);
-    writer_be32(&wire->request, access);
-    writer_be32(&wire->request, deny);
-    put_owner(wire, owner);
-}
-
-void wire4_open_name(struct wire4 *wire, struct wire4_owner *owner, const char *name, uint32_t access,
-                     uint32_t deny, int how, const struct wire4_fattr *fattr, uint64_t verifier)
-{
-    put_open(wire, owner, access, deny);
-    writer_be32(&wire->request, how == WIRE4_NOCREATE ? 0 : 1);
-    if (how != WIRE4_NOCREATE) {
-        writer_be32(&wire->request, (uint32_t)how - WIRE4_UNCHECKED);
-        if (how == WIRE4_EXCLUSIVE || how == WIRE4_EXCLUSIVE_1)
-            writer_be64(&wire->request, verifier);
-        if (how != WIRE4_EXCLUSIVE)
-            wire4_put_fattr(wire, fattr);
-    }
-    writer_be32(&wire->request, 0); /* CLAIM_NULL */
-    writer_xdr_opaque(&wire->request, name, strlen(name));
-}
-
-void wire4_open_fh(struct wire4 *wire, struct wire4_owner *owner, uint32_t claim, uint32_t access,
-                   uint32_t deny)
-{
-    put_open(wire, owner, access, deny);
-    writer_be32(&wire->request, 0); /* nothing is made */
-    writer_be32(&wire->request, claim);
-    if (claim == WIRE4_CLAIM_PREVIOUS)
-        writer_be32(&wire->request, 0); /* no delegation */
-}
-
-void wire4_open_confirm(struct wire4 *wire, struct wire4_owner *owner, const struct wire4_stateid *stateid)
-{
-    wire4_op(wire, OP_OPEN_CONFIRM);
-    put_stateid(wire, stateid);
-    put_seqid(wire, owner);
-}
-
-void wire4_open_downgrade(struct wire4 *wire, struct wire4_owner *owner, const struct wire4_stateid *stateid,
-                          uint32_t access, uint32_t deny)
-{
-    wire4_op(wire, OP_OPEN_DOWNGRADE);
-    put_stateid(wire, stateid);
-    put_seqid(wire, owner);
-    writer_be32(&wire->request, access);
-    writer_be32(&wire->request, deny);
-}
-
-void wire4_close_file(struct wire4 *wire, struct wire4_owner *owner, const struct wire4_stateid *stateid)
-{
-    wire4_op(wire, OP_CLOSE);
-    put_seqid(wire, owner);
-    put_stateid(wire, stateid);
-}
-
-static void put_lock(struct wire4 *wire, uint32_t type, bool reclaim, uint64_t offset, uint64_t length)
-{
-    wire4_op(wire, OP_LOCK);
-    writer_be32(&wire->request, type);
-    writer_xdr_bool(&wire->request, reclaim);
-    writer_be64(&wire->request, offset);
-    writer_be64(&wire->request, length);
-}
-
-void wire4_lock_new(struct wire4 *wire, uint32_t type, bool reclaim, uint64_t offset, uint64_t length,
-                    struct wire4_owner *opener, const struct wire4_stateid *open, struct wire4_owner *locker)
-{
-    put_lock(wire, type, reclaim, offset, length);
-    writer_xdr_bool(&wire->request, true);
-    put_seqid(wire, opener);
-    put_stateid(wire, open);
-    put_seqid(wire, locker);
-    put_owner(wire, locker);
-}
-
-void wire4_lock(struct wire4 *wire, uint32_t type, bool reclaim, uint64_t offset, uint64_t length,
-                struct wire4_owner *locker, const struct wire4_stateid *lock)
-{
-    put_lock(wire, type, reclaim, offset, length);
-    writer_xdr_bool(&wire->request, false);
-    put_stateid(wire, lock);
-    put_seqid(wire, locker);
-}
-
-void wire4_lockt(struct wire4 *wire, uint32_t type, uint64_t offset, uint64_t length,
-                 const struct wire4_owner *locker)
-{
-    wire4_op(wire, OP_LOCKT);
-    writer_be32(&wire->request, type);
-    writer_be64(&wire->request, offset);
-    writer_be64(&wire->request, length);
-    put_owner(wire, locker);
-}
-
-void wire4_locku(struct wire4 *wire, uint64_t offset, uint64_t length, struct wire4_owner *locker,
-                 const struct wire4_stateid *lock)
-{
-    wire4_op(wire, OP_LOCKU);
-    writer_be32(&wire->request, WIRE4_WRITE_LT);
-    put_seqid(wire, locker);
-    put_stateid(wire, lock);
-    writer_be64(&wire->request, offset);
-    writer_be64(&wire->request, length);
 }

@@ -9,6 +9,10 @@
  *     status = wire4_send(wire);         (fails the test when the reply is not well-formed to the last byte)
  *     handle = wire4_last(wire)->handle;
  *
+ * Operations on files stand in nfs4wire.c, on opens and locks in nfs4wire_state.c, on clients and sessions in
+ * nfs4wire_session.c, all results in nfs4wire_reply.c. nfs4client.h makes a client of it that loses its
+ * connection, sends again, and is called back.
+ *
  * Results refer to the reply: good until the next wire4_send. Everything fails the test by itself (cmocka).
  */
 #ifndef DITTOFS_TESTS_NFS4WIRE_H
@@ -82,11 +86,19 @@ struct wire4_result {
     uint32_t flags;               /* OPEN */
     uint32_t flavor_count;        /* SECINFO: flavours, and services of GSS */
     uint32_t flavors[16], services[16];
-    uint64_t clientid;                 /* SETCLIENTID, EXCHANGE_ID; LOCK, LOCKT that are denied */
-    uint32_t seqid;                    /* EXCHANGE_ID, CREATE_SESSION, SEQUENCE */
-    uint8_t session[16];               /* CREATE_SESSION */
-    uint32_t channel[6];               /* CREATE_SESSION: of the fore channel, as the protocol orders them */
-    uint64_t lock_offset, lock_length; /* denied */
+    uint32_t delegation, why;           /* OPEN, WANT_DELEGATION: open_delegation_type4, why_no_delegation4 */
+    struct wire4_stateid delegation_id; /* and GET_DIR_DELEGATION, if DELEGATION is not 0 */
+    struct wire4_bitmap notifications[3]; /* GET_DIR_DELEGATION, and attributes of children and itself */
+    bool recall;
+    uint64_t space_limit;
+    uint64_t clientid; /* SETCLIENTID, EXCHANGE_ID; LOCK, LOCKT that are denied */
+    uint32_t seqid;    /* EXCHANGE_ID, CREATE_SESSION, SEQUENCE */
+    uint64_t minor_id; /* EXCHANGE_ID */
+    char major_id[128], scope[128];
+    uint8_t session[16];                /* CREATE_SESSION, SEQUENCE */
+    uint32_t highest_slot, target_slot; /* SEQUENCE */
+    uint32_t channel[6];                /* CREATE_SESSION: of the fore channel, as the protocol orders them */
+    uint64_t lock_offset, lock_length;  /* denied */
     uint32_t lock_type;
     const uint8_t *lock_owner;
     uint32_t lock_owner_length;
@@ -110,23 +122,33 @@ struct wire4_owner {
 };
 struct wire4_owner wire4_owner(const char *key);
 
+enum { WIRE4_SLOTS = 64 };
+struct wire4_session {
+    uint8_t id[16];
+    uint32_t slots;                                                    /* as granted */
+    uint32_t seqid[WIRE4_SLOTS];                                       /* of the next request */
+    uint32_t highest_slot, target_slot, status_flags;                  /* of the last SEQUENCE */
+    uint32_t request_max, reply_max, reply_cached_max, operations_max; /* as granted */
+    uint32_t flags;
+};
+
 struct wire4 {
     struct rpcclient *rpc;
     uint32_t minor;
     uint64_t clientid;
     bool has_session;
-    uint8_t session[16];
-    uint32_t slot, slot_seqid; /* of the last SEQUENCE sent on SLOT */
-    uint32_t highest_slot;
+    struct wire4_session session;
+    uint32_t slot; /* of it, for what is begun next */
     bool cache_this;
     /* the request */
     struct writer request;
     size_t count_at; /* in it: the number of operations */
     uint32_t put;    /* operations put */
     const char *tag;
+    uint32_t xid; /* as it was sent */
     /* the reply */
+    struct reader reply;                        /* all of it, from the compound's status on */
     uint32_t status, count;                     /* results in the reply */
-    uint32_t reply_length;                      /* bytes from the compound's status on */
     struct wire4_result results[WIRE4_RESULTS]; /* of the first so many */
     struct wire4_result last;
 };
@@ -134,6 +156,9 @@ struct wire4 {
 /* Over RPC (stays the caller's), without client id or session. */
 struct wire4 *wire4_open(struct rpcclient *rpc, uint32_t minor);
 void wire4_close(struct wire4 **wire);
+/* The same in memory of the caller's. */
+void wire4_init(struct wire4 *wire, struct rpcclient *rpc, uint32_t minor);
+void wire4_free(struct wire4 *wire);
 /* Makes itself known under NAME, this life of it having VERIFIER: SETCLIENTID and its confirmation, or
  * EXCHANGE_ID, CREATE_SESSION and, when COMPLETE, RECLAIM_COMPLETE. */
 void wire4_introduce(struct wire4 *wire, const char *name, uint64_t verifier, bool complete);
@@ -151,11 +176,20 @@ uint32_t wire4_send(struct wire4 *wire);
 uint32_t wire4_send_any(struct wire4 *wire);
 /* The same, without an answer that must be well-formed: what RPC says of it. */
 enum rpcclient_status wire4_send_raw(struct wire4 *wire);
+/* The halves of wire4_send_any: sends, without looking for the answer (SAME_XID: once more, as the same
+ * call); waits for that. A slot's sequence goes on when SEQUENCE is answered with OK. */
+void wire4_post(struct wire4 *wire);
+void wire4_post_again(struct wire4 *wire, bool same_xid);
+uint32_t wire4_receive(struct wire4 *wire);
+uint32_t wire4_receive_again(struct wire4 *wire); /* what is no sign that the slot goes on */
 const struct wire4_result *wire4_last(const struct wire4 *wire);
 /* Of the INDEX-th operation that the test has put (SEQUENCE does not count). */
 struct wire4_result *wire4_at(struct wire4 *wire, uint32_t index);
 /* Results that COMPOUND4res at READER holds, into WIRE; false when it is not well-formed. */
 bool wire4_decode(struct wire4 *wire, struct reader reader);
+/* The next result at READER. */
+bool wire4_get_result(struct reader *reader, struct wire4_result *result) MUST_CHECK;
+bool wire4_get_stateid(struct reader *reader, struct wire4_stateid *stateid) MUST_CHECK;
 
 /* ---- operations ---- */
 
@@ -168,6 +202,11 @@ void wire4_name(struct wire4 *wire, uint32_t opnum, const void *name,
 void wire4_void(struct wire4 *wire, uint32_t opnum); /* GETFH, SAVEFH, RESTOREFH, LOOKUPP, READLINK .. */
 void wire4_getfh(struct wire4 *wire);
 void wire4_savefh(struct wire4 *wire);
+void wire4_restorefh(struct wire4 *wire);
+void wire4_remove(struct wire4 *wire, const char *name);
+void wire4_put_stateid(struct wire4 *wire, const struct wire4_stateid *stateid);
+/* PUTROOTFH, and a LOOKUP for each name of PATH ("a/b/c"). */
+void wire4_path(struct wire4 *wire, const char *path);
 void wire4_access(struct wire4 *wire, uint32_t bits);
 void wire4_getattr(struct wire4 *wire, struct wire4_bitmap wanted);
 
@@ -210,7 +249,42 @@ void wire4_copy(struct wire4 *wire, const struct wire4_stateid *source, const st
 void wire4_setxattr(struct wire4 *wire, uint32_t how, const char *name, const void *value, uint32_t length);
 void wire4_listxattrs(struct wire4 *wire, uint64_t cookie, uint32_t maxcount);
 
-/* OPEN4_NOCREATE is HOW -1; else UNCHECKED4, GUARDED4 (with FATTR or NULL), EXCLUSIVE4 or _1 (with VERIFIER).
+/* Operations on state with every argument given. */
+struct wire4_open_args {
+    uint32_t seqid, access, deny;
+    const char *owner;
+    int how;                         /* WIRE4_ */
+    const struct wire4_fattr *fattr; /* NULL: none */
+    uint64_t verifier;               /* EXCLUSIVE */
+    uint32_t claim;                  /* 0 NULL, 1 PREVIOUS, 4 FH, ... */
+    const char *name;                /* CLAIM_NULL, CLAIM_DELEGATE_CUR, CLAIM_DELEGATE_PREV */
+    struct wire4_stateid stateid;    /* CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH */
+    uint32_t delegated;              /* CLAIM_PREVIOUS: what it had */
+};
+void wire4_op_open(struct wire4 *wire, const struct wire4_open_args *args);
+void wire4_op_open_confirm(struct wire4 *wire, const struct wire4_stateid *stateid, uint32_t seqid);
+void wire4_op_open_downgrade(struct wire4 *wire, const struct wire4_stateid *stateid, uint32_t seqid,
+                             uint32_t access, uint32_t deny);
+void wire4_op_close(struct wire4 *wire, const struct wire4_stateid *stateid, uint32_t seqid);
+struct wire4_lock_args {
+    uint32_t type;
+    bool reclaim;
+    uint64_t offset, length;
+    bool new_owner;
+    uint32_t open_seqid, lock_seqid;
+    struct wire4_stateid stateid;
+    const char *owner;
+};
+void wire4_op_lock(struct wire4 *wire, const struct wire4_lock_args *args);
+void wire4_op_lockt(struct wire4 *wire, uint32_t type, uint64_t offset, uint64_t length, const char *owner);
+void wire4_op_locku(struct wire4 *wire, const struct wire4_stateid *stateid, uint32_t seqid, uint64_t offset,
+                    uint64_t length);
+void wire4_release_lockowner(struct wire4 *wire, const char *owner);
+void wire4_test_stateid(struct wire4 *wire, const struct wire4_stateid *stateids, uint32_t count);
+void wire4_free_stateid(struct wire4 *wire, const struct wire4_stateid *stateid);
+
+/* The same for an owner that counts its requests.
+ * OPEN4_NOCREATE is HOW -1; else UNCHECKED4, GUARDED4 (with FATTR or NULL), EXCLUSIVE4 or _1 (with VERIFIER).
  */
 enum { WIRE4_NOCREATE = -1, WIRE4_UNCHECKED, WIRE4_GUARDED, WIRE4_EXCLUSIVE, WIRE4_EXCLUSIVE_1 };
 void wire4_open_name(struct wire4 *wire, struct wire4_owner *owner, const char *name, uint32_t access,
@@ -234,6 +308,34 @@ void wire4_lockt(struct wire4 *wire, uint32_t type, uint64_t offset, uint64_t le
                  const struct wire4_owner *locker);
 void wire4_locku(struct wire4 *wire, uint64_t offset, uint64_t length, struct wire4_owner *locker,
                  const struct wire4_stateid *lock);
+
+/* ---- clients and sessions (nfs4wire_session.c) ---- */
+
+enum { WIRE4_CALLBACK_PROGRAM = 0x40000000 };
+/* Called back at PORT of 127.0.0.1 with IDENT. */
+void wire4_setclientid(struct wire4 *wire, const char *name, uint64_t verifier, uint16_t port,
+                       uint32_t ident);
+void wire4_setclientid_confirm(struct wire4 *wire, uint64_t clientid, uint64_t confirm);
+void wire4_renew(struct wire4 *wire, uint64_t clientid);
+void wire4_exchange_id(struct wire4 *wire, const char *name, uint64_t verifier, uint32_t flags);
+struct wire4_channel {
+    uint32_t header_pad, request_max, reply_max, reply_cached_max, operations_max, requests_max;
+};
+struct wire4_create_session_args {
+    uint64_t clientid;
+    uint32_t sequence, flags;
+    struct wire4_channel fore, back;
+    uint32_t program;
+};
+void wire4_create_session(struct wire4 *wire, const struct wire4_create_session_args *args);
+/* The session that RESULT, of CREATE_SESSION, has given. */
+struct wire4_session wire4_session_of(const struct wire4_result *result);
+void wire4_destroy_session(struct wire4 *wire, const uint8_t id[16]);
+void wire4_destroy_clientid(struct wire4 *wire, uint64_t clientid);
+void wire4_bind_conn(struct wire4 *wire, const uint8_t id[16], uint32_t direction);
+void wire4_op_reclaim_complete(struct wire4 *wire, bool one_fs);
+void wire4_sequence(struct wire4 *wire, const uint8_t id[16], uint32_t seqid, uint32_t slot, uint32_t highest,
+                    bool cache);
 
 /* ---- whole dialogues that must succeed ---- */
 

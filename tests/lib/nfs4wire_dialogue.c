@@ -18,54 +18,31 @@ enum { SLOTS = 4, RESULT_CONFIRM = 2 };
 
 static void introduce_0(struct wire4 *wire, const char *name, uint64_t verifier)
 {
-    static const char netid[] = "tcp", address[] = "127.0.0.1.0.111";
-    uint64_t confirm;
-
     wire4_begin(wire);
-    wire4_op(wire, OP_SETCLIENTID);
-    writer_be64(&wire->request, verifier);
-    writer_xdr_opaque(&wire->request, name, strlen(name));
-    writer_be32(&wire->request, 0x40000000);
-    writer_xdr_opaque(&wire->request, netid, sizeof netid - 1);
-    writer_xdr_opaque(&wire->request, address, sizeof address - 1);
-    writer_be32(&wire->request, 1);
+    wire4_setclientid(wire, name, verifier, 111, 1);
     assert_int_equal(wire4_send(wire), NFS4_OK);
     wire->clientid = wire->last.clientid;
-    confirm = wire->last.verifier;
-    wire4_begin(wire);
-    wire4_op(wire, OP_SETCLIENTID_CONFIRM);
-    writer_be64(&wire->request, wire->clientid);
-    writer_be64(&wire->request, confirm);
-    assert_int_equal(wire4_send(wire), NFS4_OK);
-}
-
-static void put_channel(struct wire4 *wire)
-{
-    writer_be32(&wire->request, 0);
-    writer_be32(&wire->request, 2 << 20); /* request */
-    writer_be32(&wire->request, 2 << 20); /* reply */
-    writer_be32(&wire->request, 8192);    /* cached */
-    writer_be32(&wire->request, 2000);    /* operations */
-    writer_be32(&wire->request, SLOTS);
-    writer_be32(&wire->request, 0);
+    expect4(wire, NFS4_OK, wire4_setclientid_confirm(wire, wire->clientid, wire->last.verifier));
 }
 
 static void create_session(struct wire4 *wire, uint32_t sequence)
 {
+    const struct wire4_channel channel = {.request_max = 2 << 20,
+                                          .reply_max = 2 << 20,
+                                          .reply_cached_max = 8192,
+                                          .operations_max = 2000,
+                                          .requests_max = SLOTS};
+
     wire4_begin_bare(wire);
-    wire4_op(wire, OP_CREATE_SESSION);
-    writer_be64(&wire->request, wire->clientid);
-    writer_be32(&wire->request, sequence);
-    writer_be32(&wire->request, 0);
-    put_channel(wire);
-    put_channel(wire);
-    writer_be32(&wire->request, 0x40000000);
-    writer_be32(&wire->request, 1);
-    writer_be32(&wire->request, 0); /* callbacks with AUTH_NONE */
+    wire4_create_session(wire, &(struct wire4_create_session_args){.clientid = wire->clientid,
+                                                                   .sequence = sequence,
+                                                                   .fore = channel,
+                                                                   .back = channel,
+                                                                   .program = WIRE4_CALLBACK_PROGRAM});
     assert_int_equal(wire4_send(wire), NFS4_OK);
-    memcpy(wire->session, wire->last.session, sizeof wire->session);
+    wire->session = wire4_session_of(&wire->last);
     wire->has_session = true;
-    wire->slot = wire->slot_seqid = wire->highest_slot = 0;
+    wire->slot = 0;
 }
 
 void wire4_introduce(struct wire4 *wire, const char *name, uint64_t verifier, bool complete)
@@ -76,12 +53,7 @@ void wire4_introduce(struct wire4 *wire, const char *name, uint64_t verifier, bo
         return;
     }
     wire4_begin_bare(wire);
-    wire4_op(wire, OP_EXCHANGE_ID);
-    writer_be64(&wire->request, verifier);
-    writer_xdr_opaque(&wire->request, name, strlen(name));
-    writer_be32(&wire->request, 0);
-    writer_be32(&wire->request, 0); /* SP4_NONE */
-    writer_be32(&wire->request, 0);
+    wire4_exchange_id(wire, name, verifier, 0);
     assert_int_equal(wire4_send(wire), NFS4_OK);
     wire->clientid = wire->last.clientid;
     create_session(wire, wire->last.seqid);
@@ -91,10 +63,7 @@ void wire4_introduce(struct wire4 *wire, const char *name, uint64_t verifier, bo
 
 void wire4_reclaim_complete(struct wire4 *wire)
 {
-    wire4_begin(wire);
-    wire4_op(wire, OP_RECLAIM_COMPLETE);
-    writer_xdr_bool(&wire->request, false);
-    assert_int_equal(wire4_send(wire), NFS4_OK);
+    expect4(wire, NFS4_OK, wire4_op_reclaim_complete(wire, false));
 }
 
 /* ---- files ---- */
@@ -102,14 +71,7 @@ void wire4_reclaim_complete(struct wire4 *wire)
 struct wire4_handle wire4_walk(struct wire4 *wire, const char *path)
 {
     wire4_begin(wire);
-    wire4_putrootfh(wire);
-    while (*path != '\0') {
-        size_t length = strcspn(path, "/");
-
-        wire4_name(wire, OP_LOOKUP, path, (uint32_t)length);
-        path += length;
-        path += *path == '/';
-    }
+    wire4_path(wire, path);
     wire4_getfh(wire);
     assert_int_equal(wire4_send(wire), NFS4_OK);
     return wire->last.handle;

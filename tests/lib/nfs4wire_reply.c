@@ -235,7 +235,7 @@ static bool get_fattr(struct reader *reader, struct wire4_attrs *attrs)
 
 /* ---- pieces of results ---- */
 
-static bool get_stateid(struct reader *reader, struct wire4_stateid *stateid)
+bool wire4_get_stateid(struct reader *reader, struct wire4_stateid *stateid)
 {
     return reader_be32(reader, &stateid->seqid) && reader_copy(reader, stateid->other, sizeof stateid->other);
 }
@@ -252,22 +252,52 @@ static bool get_denied(struct reader *reader, struct wire4_result *result)
            reader_xdr_opaque(reader, NFS4_OPAQUE_LIMIT, &result->lock_owner, &result->lock_owner_length);
 }
 
-static bool get_open(struct reader *reader, struct wire4_result *result)
+/* open_delegation4 */
+static bool get_delegation(struct reader *reader, struct wire4_result *result)
 {
-    uint32_t delegation, why;
+    enum { NONE, READ, WRITE, NONE_EXT };
+    const uint8_t *who;
+    uint32_t limit, type, flag, mask, length;
     bool later;
 
-    if (!get_stateid(reader, &result->stateid) ||
-        !get_change_info(reader, &result->atomic, &result->before, &result->after) ||
-        !reader_be32(reader, &result->flags) || !get_bitmap(reader, &result->set) ||
-        !reader_be32(reader, &delegation))
+    if (!reader_be32(reader, &result->delegation) || result->delegation > NONE_EXT)
         return false;
-    if (delegation == 0)
+    if (result->delegation == NONE)
         return true;
-    /* OPEN_DELEGATE_NONE_EXT */
-    if (delegation != 3 || !reader_be32(reader, &why))
+    if (result->delegation == NONE_EXT)
+        return reader_be32(reader, &result->why) &&
+               ((result->why != 1 && result->why != 2) || reader_xdr_bool(reader, &later));
+    if (!wire4_get_stateid(reader, &result->delegation_id) || !reader_xdr_bool(reader, &result->recall))
         return false;
-    return (why != 1 && why != 2) || reader_xdr_bool(reader, &later);
+    if (result->delegation == WRITE &&
+        (!reader_be32(reader, &limit) || limit != 1 || !reader_be64(reader, &result->space_limit)))
+        return false;
+    /* An ACE that lets nobody do anything. */
+    return reader_be32(reader, &type) && reader_be32(reader, &flag) && reader_be32(reader, &mask) &&
+           (type | flag | mask) == 0 && reader_xdr_opaque(reader, 64, &who, &length);
+}
+
+static bool get_dir_delegation(struct reader *reader, struct wire4_result *result)
+{
+    struct wire4_bitmap *sets = result->notifications;
+    uint32_t unavailable;
+    bool later;
+
+    if (!reader_be32(reader, &unavailable) || unavailable > 1)
+        return false;
+    if (unavailable)
+        return reader_xdr_bool(reader, &later);
+    result->delegation = 1;
+    return reader_be64(reader, &result->verifier) && wire4_get_stateid(reader, &result->delegation_id) &&
+           get_bitmap(reader, &sets[0]) && get_bitmap(reader, &sets[1]) && get_bitmap(reader, &sets[2]);
+}
+
+static bool get_open(struct reader *reader, struct wire4_result *result)
+{
+    return wire4_get_stateid(reader, &result->stateid) &&
+           get_change_info(reader, &result->atomic, &result->before, &result->after) &&
+           reader_be32(reader, &result->flags) && get_bitmap(reader, &result->set) &&
+           get_delegation(reader, result);
 }
 
 static bool get_entries(struct reader *reader, struct wire4_result *result)
@@ -367,16 +397,13 @@ static bool get_segments(struct reader *reader, struct wire4_result *result)
 
 static bool get_exchange_id(struct reader *reader, struct wire4_result *result)
 {
-    const uint8_t *text;
-    uint32_t protection, length, count;
-    uint64_t minor_id;
+    uint32_t protection, count;
 
     return reader_be64(reader, &result->clientid) && reader_be32(reader, &result->seqid) &&
            reader_be32(reader, &result->status_flags) && reader_be32(reader, &protection) &&
-           protection == 0 && reader_be64(reader, &minor_id) &&
-           reader_xdr_opaque(reader, NFS4_OPAQUE_LIMIT, &text, &length) &&
-           reader_xdr_opaque(reader, NFS4_OPAQUE_LIMIT, &text, &length) && reader_be32(reader, &count) &&
-           count == 0;
+           protection == 0 && reader_be64(reader, &result->minor_id) &&
+           get_text(reader, result->major_id, sizeof result->major_id) &&
+           get_text(reader, result->scope, sizeof result->scope) && reader_be32(reader, &count) && count == 0;
 }
 
 static bool get_create_session(struct reader *reader, struct wire4_result *result)
@@ -396,11 +423,11 @@ static bool get_create_session(struct reader *reader, struct wire4_result *resul
 
 static bool get_sequence(struct reader *reader, struct wire4_result *result)
 {
-    uint32_t slot, highest, target;
+    uint32_t slot;
 
     return reader_copy(reader, result->session, sizeof result->session) &&
            reader_be32(reader, &result->seqid) && reader_be32(reader, &slot) &&
-           reader_be32(reader, &highest) && reader_be32(reader, &target) &&
+           reader_be32(reader, &result->highest_slot) && reader_be32(reader, &result->target_slot) &&
            reader_be32(reader, &result->status_flags);
 }
 
@@ -502,7 +529,7 @@ static bool get_body_of_state(struct reader *reader, struct wire4_result *result
     case OP_CLOSE:
     case OP_LOCK:
     case OP_LOCKU:
-        return get_stateid(reader, &result->stateid);
+        return wire4_get_stateid(reader, &result->stateid);
     case OP_SETCLIENTID:
         return reader_be64(reader, &result->clientid) && reader_be64(reader, &result->verifier);
     case OP_EXCHANGE_ID:
@@ -511,6 +538,10 @@ static bool get_body_of_state(struct reader *reader, struct wire4_result *result
         return get_create_session(reader, result);
     case OP_SEQUENCE:
         return get_sequence(reader, result);
+    case OP_WANT_DELEGATION:
+        return get_delegation(reader, result);
+    case OP_GET_DIR_DELEGATION:
+        return get_dir_delegation(reader, result);
     case OP_BIND_CONN_TO_SESSION:
         return reader_skip(reader, 24);
     case OP_TEST_STATEID:
@@ -524,7 +555,7 @@ static bool get_body_of_state(struct reader *reader, struct wire4_result *result
     }
 }
 
-static bool get_result(struct reader *reader, struct wire4_result *result)
+bool wire4_get_result(struct reader *reader, struct wire4_result *result)
 {
     size_t left;
     bool known, good;
@@ -550,7 +581,7 @@ bool wire4_decode(struct wire4 *wire, struct reader reader)
     const uint8_t *tag;
     uint32_t tag_length;
 
-    wire->reply_length = (uint32_t)reader.left;
+    wire->reply = reader;
     wire->last = (struct wire4_result){.opnum = 0};
     if (!reader_be32(&reader, &wire->status) || !reader_xdr_opaque(&reader, UINT32_MAX, &tag, &tag_length) ||
         !reader_be32(&reader, &wire->count))
@@ -559,7 +590,7 @@ bool wire4_decode(struct wire4 *wire, struct reader reader)
         return false;
     for (uint32_t i = 0; i < wire->count; i++) {
         /* Only the last may have failed. */
-        if (!get_result(&reader, &wire->last) ||
+        if (!wire4_get_result(&reader, &wire->last) ||
             (wire->last.status != NFS4_OK && (i + 1 != wire->count || wire->last.status != wire->status)))
             return false;
         if (i < WIRE4_RESULTS)

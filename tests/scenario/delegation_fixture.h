@@ -19,7 +19,7 @@ enum { TRIES = 20000 };
 static struct nfsworld *world;
 static struct nfs4c clients[CLIENTS];
 static uint32_t seqids[CLIENTS]; /* 4.0: of each client's open owner */
-static struct nfs4_handle top, file;
+static struct wire4_handle top, file;
 
 static inline void turn_until(bool (*condition)(void *data), void *data)
 {
@@ -32,8 +32,8 @@ static inline void turn_until(bool (*condition)(void *data), void *data)
 static inline void hear(struct nfs4c *c)
 {
     nfsworld_turn(world, 10);
-    if (c->minor > 0) {
-        nfs4_begin(c);
+    if (c->wire.minor > 0) {
+        wire4_begin(&c->wire);
         assert_int_equal(nfs4_call(c), NFS4_OK);
         nfs4_skip_sequence(c);
     }
@@ -73,7 +73,7 @@ static inline uint32_t try_open(struct nfs4c *c, const char *name, uint32_t acce
     struct nfs4_opened opened;
     uint32_t status;
 
-    if (c->minor == 0 && *seqid_of(c) == 0) {
+    if (c->wire.minor == 0 && *seqid_of(c) == 0) {
         struct nfs4_open_args first = args;
 
         first.name = c->name;
@@ -83,7 +83,7 @@ static inline uint32_t try_open(struct nfs4c *c, const char *name, uint32_t acce
     }
     args.seqid = *seqid_of(c);
     status = nfs4_try_open(c, &top, &args, opened_r);
-    if (c->minor == 0)
+    if (c->wire.minor == 0)
         (*seqid_of(c))++;
     return status;
 }
@@ -100,7 +100,7 @@ static inline struct nfs4_opened must_open(struct nfs4c *c, const char *name, ui
 static inline void must_close(struct nfs4c *c, struct nfs4_opened *opened)
 {
     assert_int_equal(nfs4_try_close(c, &opened->file, &opened->stateid, *seqid_of(c)), NFS4_OK);
-    if (c->minor == 0)
+    if (c->wire.minor == 0)
         (*seqid_of(c))++;
 }
 
@@ -130,9 +130,9 @@ static inline void pass_ms(uint64_t ms, const struct nfs4c *except)
 
             if (c == except)
                 continue;
-            nfs4_begin(c);
-            if (c->minor == 0)
-                nfs4_renew(c, c->clientid);
+            wire4_begin(&c->wire);
+            if (c->wire.minor == 0)
+                wire4_renew(&c->wire, c->wire.clientid);
             nfs4_call(c);
         }
     }
@@ -155,11 +155,11 @@ static inline void begin_with(uint32_t minor, const struct nfsworld_options *giv
         snprintf(name, sizeof name, "client %d", i);
         come(&clients[i], minor, name);
     }
-    top = nfs4_walk(&clients[2], "a");
+    top = wire4_walk(&clients[2].wire, "a");
     assert_int_equal(try_open(&clients[2], "file", ACCESS_BOTH, &opened), NFS4_OK);
     file = opened.file;
-    nfs4_begin(&clients[2]);
-    nfs4_putfh(&clients[2], &file);
+    wire4_begin(&clients[2].wire);
+    wire4_putfh(&clients[2].wire, &file);
     nfs4_write(&clients[2], &opened.stateid, 0, "hello");
     assert_int_equal(nfs4_call(&clients[2]), NFS4_OK);
     must_close(&clients[2], &opened);

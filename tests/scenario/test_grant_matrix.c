@@ -58,7 +58,7 @@ static const enum operation done_by[ASKS][ASKERS][2] = {
 static struct smbworld *world;
 static struct actor *askers[ACTOR_PROTOCOLS], *lessee;
 static struct nfs4c delegates[3];
-static struct nfs4_handle top4;
+static struct wire4_handle top4;
 static uint32_t seqids[3];
 static struct rpcclient *maker;
 static struct nfs3_handle top;
@@ -99,8 +99,8 @@ static void serve_delegate(void)
 {
     struct nfs4c *c = &delegates[holder.minor];
 
-    if (c->minor > 0) { /* a call is heard when it waits for an answer of its own */
-        nfs4_begin(c);
+    if (c->wire.minor > 0) { /* a call is heard when it waits for an answer of its own */
+        wire4_begin(&c->wire);
         assert_int_equal(nfs4_call(c), NFS4_OK);
         nfs4_skip_sequence(c);
     }
@@ -176,7 +176,7 @@ static int set_up(void **state)
     lessee = actor_new(world, ACTOR_SMB, "lessee");
     for (int minor = 0; minor < 3; minor++)
         come(minor);
-    top4 = nfs4_walk(&delegates[2], "a");
+    top4 = wire4_walk(&delegates[2].wire, "a");
     return 0;
 }
 
@@ -230,13 +230,13 @@ static void take_lease(const char *name)
 
 static struct nfs4_opened open_as(struct nfs4c *c, const char *name, uint32_t access)
 {
-    uint32_t *seqid = &seqids[c->minor];
+    uint32_t *seqid = &seqids[c->wire.minor];
     struct nfs4_open_args args = {.access = access, .owner = "o", .name = name, .seqid = *seqid};
     struct nfs4_opened opened = nfs4_must_open(c, &top4, &args);
 
-    *seqid = c->minor == 0 ? args.seqid : 0;
+    *seqid = c->wire.minor == 0 ? args.seqid : 0;
     assert_int_equal(nfs4_try_close(c, &opened.file, &opened.stateid, *seqid), NFS4_OK);
-    if (c->minor == 0)
+    if (c->wire.minor == 0)
         ++*seqid;
     return opened;
 }
@@ -246,7 +246,7 @@ static void confirm(struct nfs4c *c)
 {
     char other[32];
 
-    if (c->minor != 0 || seqids[0] != 0)
+    if (c->wire.minor != 0 || seqids[0] != 0)
         return;
     new_file(other);
     (void)open_as(c, other, 1);

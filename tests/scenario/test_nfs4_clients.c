@@ -54,27 +54,26 @@ static uint32_t setclientid(struct nfs4c *c, const char *name, uint64_t verifier
 {
     uint32_t status;
 
-    nfs4_begin(c);
+    wire4_begin(&c->wire);
     nfs4_setclientid(c, name, verifier);
     nfs4_call(c);
     status = nfs4_result_status(c, OP_SETCLIENTID);
     if (status == NFS4_OK)
-        assert_true(reader_be64(&c->results, &record_r->clientid) &&
-                    reader_be64(&c->results, &record_r->confirm));
+        *record_r = (struct record){.clientid = c->result.clientid, .confirm = c->result.verifier};
     return status;
 }
 
 static uint32_t confirm(struct nfs4c *c, const struct record *record)
 {
-    nfs4_begin(c);
-    nfs4_setclientid_confirm(c, record->clientid, record->confirm);
+    wire4_begin(&c->wire);
+    wire4_setclientid_confirm(&c->wire, record->clientid, record->confirm);
     return nfs4_call(c);
 }
 
 static uint32_t renew(struct nfs4c *c, uint64_t clientid)
 {
-    nfs4_begin(c);
-    nfs4_renew(c, clientid);
+    wire4_begin(&c->wire);
+    wire4_renew(&c->wire, clientid);
     return nfs4_call(c);
 }
 
@@ -119,7 +118,7 @@ static void test_setclientid_cases(void **state)
 
 static struct nfs4_opened open_file(struct nfs4c *c, const char *name)
 {
-    struct nfs4_handle top = nfs4_walk(c, "a");
+    struct wire4_handle top = wire4_walk(&c->wire, "a");
     struct nfs4_open_args args = {
         .access = 3, .owner = "owner", .create = NFS4C_UNCHECKED, .mode = 0666, .name = name};
 
@@ -172,16 +171,16 @@ static void test_new_life_drops_state(void **state)
 /* ---- 4.1 ---- */
 
 static uint32_t exchange(struct nfs4c *c, const char *name, uint64_t verifier, uint32_t flags,
-                         struct nfs4_exchange_result *result_r)
+                         struct wire4_result *result_r)
 {
     uint32_t status;
 
-    nfs4_begin_bare(c);
-    nfs4_exchange_id(c, name, verifier, flags);
+    wire4_begin_bare(&c->wire);
+    wire4_exchange_id(&c->wire, name, verifier, flags);
     nfs4_call(c);
     status = nfs4_result_status(c, OP_EXCHANGE_ID);
     if (status == NFS4_OK)
-        *result_r = nfs4_exchange_read(c);
+        *result_r = c->result;
     return status;
 }
 
@@ -216,7 +215,7 @@ static const struct exchange_case exchange_cases[] = {
 
 static uint64_t prepare(struct nfs4c *c, const struct exchange_case *row)
 {
-    struct nfs4_exchange_result result = {.clientid = 0};
+    struct wire4_result result = {.clientid = 0};
 
     if (row->before == 1)
         assert_int_equal(exchange(c, c->name, 1, 0, &result), NFS4_OK);
@@ -226,11 +225,11 @@ static uint64_t prepare(struct nfs4c *c, const struct exchange_case *row)
     if (row->before == 4)
         open_file(c, c->name);
     if (row->before == 2) {
-        nfs4_begin_bare(c);
-        nfs4_destroy_session(c, c->session.id);
+        wire4_begin_bare(&c->wire);
+        wire4_destroy_session(&c->wire, c->wire.session.id);
         assert_int_equal(nfs4_call(c), NFS4_OK);
     }
-    return c->clientid;
+    return c->wire.clientid;
 }
 
 static void test_exchange_id_cases(void **state)
@@ -238,7 +237,7 @@ static void test_exchange_id_cases(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof exchange_cases / sizeof *exchange_cases; i++) {
         const struct exchange_case *row = &exchange_cases[i];
-        struct nfs4_exchange_result result;
+        struct wire4_result result;
         struct nfs4c one, other;
         uint64_t clientid;
         char name[32];
@@ -253,8 +252,8 @@ static void test_exchange_id_cases(void **state)
             fail_msg("%s: %u instead of %u", row->name, status, row->status);
         if (status == NFS4_OK) {
             assert_int_equal(result.clientid == clientid, row->same_clientid);
-            assert_int_equal((result.flags & (uint32_t)CONFIRMED_R) != 0, row->confirmed);
-            assert_true(result.flags & USE_NON_PNFS);
+            assert_int_equal((result.status_flags & (uint32_t)CONFIRMED_R) != 0, row->confirmed);
+            assert_true(result.status_flags & USE_NON_PNFS);
         }
         nfs4_close_client(&one);
         nfs4_close_client(&other);
@@ -279,29 +278,29 @@ static void test_exchange_id_arguments(void **state)
     (void)state;
     nfs4_open(&c, world, 1, 0, "arguments");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        nfs4_begin_bare(&c);
-        nfs4_op(&c, OP_EXCHANGE_ID);
-        writer_be64(&c.body, 1);
-        writer_xdr_opaque(&c.body, "arguments", 9);
-        writer_be32(&c.body, rows[i].flags);
-        writer_be32(&c.body, rows[i].protection);
+        wire4_begin_bare(&c.wire);
+        wire4_op(&c.wire, OP_EXCHANGE_ID);
+        writer_be64(&c.wire.request, 1);
+        writer_xdr_opaque(&c.wire.request, "arguments", 9);
+        writer_be32(&c.wire.request, rows[i].flags);
+        writer_be32(&c.wire.request, rows[i].protection);
         if (rows[i].protection == 1)
-            writer_zeros(&c.body, 8); /* two empty bitmaps */
+            writer_zeros(&c.wire.request, 8); /* two empty bitmaps */
         if (rows[i].protection == 2)
-            writer_zeros(&c.body, 8 + 8 + 8); /* and no algorithms */
-        writer_be32(&c.body, 0);
+            writer_zeros(&c.wire.request, 8 + 8 + 8); /* and no algorithms */
+        writer_be32(&c.wire.request, 0);
         assert_int_equal(nfs4_call(&c), rows[i].status);
     }
     /* Two implementation ids. */
-    nfs4_begin_bare(&c);
-    nfs4_exchange_id(&c, "arguments", 1, 0);
-    writer_patch_be32(&c.body, c.body.length - 4, 2);
-    writer_zeros(&c.body, 2 * 20);
+    wire4_begin_bare(&c.wire);
+    wire4_exchange_id(&c.wire, "arguments", 1, 0);
+    writer_patch_be32(&c.wire.request, c.wire.request.length - 4, 2);
+    writer_zeros(&c.wire.request, 2 * 20);
     assert_int_equal(nfs4_call(&c), NFS4ERR_BADXDR);
     /* Without SEQUENCE it stands alone. */
-    nfs4_begin_bare(&c);
-    nfs4_exchange_id(&c, "arguments", 1, 0);
-    nfs4_putrootfh(&c);
+    wire4_begin_bare(&c.wire);
+    wire4_exchange_id(&c.wire, "arguments", 1, 0);
+    wire4_putrootfh(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4ERR_NOT_ONLY_OP);
     nfs4_close_client(&c);
 }
@@ -309,14 +308,14 @@ static void test_exchange_id_arguments(void **state)
 /* The same server at every address and after a restart. */
 static void test_server_owner_stays(void **state)
 {
-    struct nfs4_exchange_result one, two, later;
+    struct wire4_result one, two, later;
     struct nfs4c c;
 
     (void)state;
     nfs4_open(&c, world, 1, 0, "trunk");
     assert_int_equal(exchange(&c, "trunk", 1, 0, &one), NFS4_OK);
     nfs4_reconnect(&c);
-    c.minor = 2;
+    c.wire.minor = 2;
     assert_int_equal(exchange(&c, "trunk", 1, 0, &two), NFS4_OK);
     nfs4_close_client(&c);
     nfsworld_restart(world);
@@ -333,32 +332,32 @@ static void test_server_owner_stays(void **state)
 
 /* ---- CREATE_SESSION ---- */
 
-static uint32_t create(struct nfs4c *c, const struct nfs4_create_session_args *args,
-                       struct nfs4c_session *session_r)
+static uint32_t create(struct nfs4c *c, const struct wire4_create_session_args *args,
+                       struct wire4_session *session_r)
 {
-    uint32_t status, sequence;
+    uint32_t status;
 
-    nfs4_begin_bare(c);
-    nfs4_create_session(c, args);
+    wire4_begin_bare(&c->wire);
+    wire4_create_session(&c->wire, args);
     nfs4_call(c);
     status = nfs4_result_status(c, OP_CREATE_SESSION);
     if (status == NFS4_OK)
-        nfs4_create_session_read(c, session_r, &sequence);
+        *session_r = wire4_session_of(&c->result);
     return status;
 }
 
 static void test_create_session_sequence(void **state)
 {
-    struct nfs4_create_session_args args;
-    struct nfs4_exchange_result result;
-    struct nfs4c_session first, again;
+    struct wire4_create_session_args args;
+    struct wire4_result result;
+    struct wire4_session first, again;
     struct nfs4c c;
 
     (void)state;
     nfs4_open(&c, world, 1, 0, "create");
     assert_int_equal(exchange(&c, "create", 1, 0, &result), NFS4_OK);
-    c.clientid = result.clientid;
-    c.create_sequence = result.sequence;
+    c.wire.clientid = result.clientid;
+    c.create_sequence = result.seqid;
     args = nfs4_usual_session(&c);
     args.sequence--;
     assert_int_equal(create(&c, &args, &first), NFS4ERR_SEQ_MISORDERED);
@@ -387,7 +386,7 @@ static void test_create_session_sequence(void **state)
 static void test_create_session_channels(void **state)
 {
     static const struct {
-        struct nfs4_channel fore, back;
+        struct wire4_channel fore, back;
         uint32_t status;
     } rows[] = {
         {{0, 0, 8192, 8192, 16, 8}, {0, 4096, 4096, 0, 4, 4}, NFS4ERR_TOOSMALL},
@@ -399,8 +398,8 @@ static void test_create_session_channels(void **state)
         {{4, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX}, {0, 4096, 4096, 0, 4, 4}, NFS4_OK},
         {{0, 512, 512, 0, 4, 1}, {0, 512, 512, 0, 2, 1}, NFS4_OK},
     };
-    struct nfs4_create_session_args args;
-    struct nfs4c_session session;
+    struct wire4_create_session_args args;
+    struct wire4_session session;
     struct nfs4c c;
 
     (void)state;
@@ -426,27 +425,27 @@ static void test_create_session_channels(void **state)
 
 static void test_create_session_confirms(void **state)
 {
-    struct nfs4_create_session_args args;
-    struct nfs4_exchange_result result;
-    struct nfs4c_session old;
+    struct wire4_create_session_args args;
+    struct wire4_result result;
+    struct wire4_session old;
     struct nfs4c c, other;
 
     (void)state;
     nfs4_open(&c, world, 1, 0, "confirms");
     nfs4_open(&other, world, 1, 1000, "confirms");
     nfs4_introduce(&c);
-    old = c.session;
+    old = c.wire.session;
     assert_int_equal(exchange(&c, "confirms", 2, 0, &result), NFS4_OK);
     /* The old life goes on until the new one is confirmed, by who asked for it. */
-    nfs4_begin(&c);
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     args = nfs4_usual_session(&c);
     args.clientid = result.clientid;
-    args.sequence = result.sequence;
-    assert_int_equal(create(&other, &args, &other.session), NFS4ERR_CLID_INUSE);
-    assert_int_equal(create(&c, &args, &c.session), NFS4_OK);
-    nfs4_begin_bare(&c);
-    nfs4_sequence(&c, old.id, old.seqid[0], 0, 0, false);
+    args.sequence = result.seqid;
+    assert_int_equal(create(&other, &args, &other.wire.session), NFS4ERR_CLID_INUSE);
+    assert_int_equal(create(&c, &args, &c.wire.session), NFS4_OK);
+    wire4_begin_bare(&c.wire);
+    wire4_sequence(&c.wire, old.id, old.seqid[0], 0, 0, false);
     assert_int_equal(nfs4_call(&c), NFS4ERR_BADSESSION);
     nfs4_close_client(&c);
     nfs4_close_client(&other);
@@ -454,8 +453,8 @@ static void test_create_session_confirms(void **state)
 
 static uint32_t destroy_clientid(struct nfs4c *c, uint64_t clientid)
 {
-    nfs4_begin_bare(c);
-    nfs4_destroy_clientid(c, clientid);
+    wire4_begin_bare(&c->wire);
+    wire4_destroy_clientid(&c->wire, clientid);
     return nfs4_call(c);
 }
 
@@ -467,32 +466,32 @@ static void test_destroy(void **state)
     (void)state;
     nfs4_open(&c, world, 1, 0, "destroy");
     nfs4_introduce(&c);
-    assert_int_equal(destroy_clientid(&c, c.clientid), NFS4ERR_CLIENTID_BUSY); /* a session */
+    assert_int_equal(destroy_clientid(&c, c.wire.clientid), NFS4ERR_CLIENTID_BUSY); /* a session */
     opened = open_file(&c, "destroyed");
-    nfs4_begin(&c);
-    nfs4_destroy_session(&c, c.session.id);
-    nfs4_putrootfh(&c);
+    wire4_begin(&c.wire);
+    wire4_destroy_session(&c.wire, c.wire.session.id);
+    wire4_putrootfh(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4ERR_NOT_ONLY_OP);
-    nfs4_begin(&c);
-    nfs4_destroy_session(&c, c.session.id);
+    wire4_begin(&c.wire);
+    wire4_destroy_session(&c.wire, c.wire.session.id);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
-    assert_int_equal(destroy_clientid(&c, c.clientid), NFS4ERR_CLIENTID_BUSY); /* an open */
-    nfs4_begin_bare(&c);
-    nfs4_destroy_session(&c, c.session.id);
+    assert_int_equal(destroy_clientid(&c, c.wire.clientid), NFS4ERR_CLIENTID_BUSY); /* an open */
+    wire4_begin_bare(&c.wire);
+    wire4_destroy_session(&c.wire, c.wire.session.id);
     assert_int_equal(nfs4_call(&c), NFS4ERR_BADSESSION);
     nfs4_introduce(&c); /* the same client, another session */
     assert_int_equal(nfs4_try_close(&c, &opened.file, &opened.stateid, 0), NFS4_OK);
-    nfs4_begin_bare(&c);
-    nfs4_destroy_session(&c, c.session.id);
+    wire4_begin_bare(&c.wire);
+    wire4_destroy_session(&c.wire, c.wire.session.id);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
-    assert_int_equal(destroy_clientid(&c, c.clientid), NFS4_OK);
-    assert_int_equal(destroy_clientid(&c, c.clientid), NFS4ERR_STALE_CLIENTID);
+    assert_int_equal(destroy_clientid(&c, c.wire.clientid), NFS4_OK);
+    assert_int_equal(destroy_clientid(&c, c.wire.clientid), NFS4ERR_STALE_CLIENTID);
     nfs4_close_client(&c);
 }
 
 static void test_reclaim_complete(void **state)
 {
-    struct nfs4_handle top;
+    struct wire4_handle top;
     struct nfs4_open_args args = {.access = 1, .owner = "o", .create = NFS4C_GUARDED, .name = "complete"};
     struct nfs4_opened opened;
     struct nfs4c c;
@@ -500,34 +499,34 @@ static void test_reclaim_complete(void **state)
     (void)state;
     nfs4_open(&c, world, 1, 0, "complete");
     nfs4_introduce(&c);
-    nfs4_begin(&c);
-    nfs4_reclaim_complete(&c, false);
+    wire4_begin(&c.wire);
+    wire4_op_reclaim_complete(&c.wire, false);
     assert_int_equal(nfs4_call(&c), NFS4ERR_COMPLETE_ALREADY);
-    nfs4_begin(&c);
-    nfs4_reclaim_complete(&c, true);
+    wire4_begin(&c.wire);
+    wire4_op_reclaim_complete(&c.wire, true);
     assert_int_equal(nfs4_call(&c), NFS4ERR_NOFILEHANDLE);
-    nfs4_begin(&c);
-    nfs4_putrootfh(&c);
-    nfs4_reclaim_complete(&c, true);
+    wire4_begin(&c.wire);
+    wire4_putrootfh(&c.wire);
+    wire4_op_reclaim_complete(&c.wire, true);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     /* A new life has not said so: it gets nothing new. */
     c.verifier = 7;
-    c.has_session = false;
+    c.wire.has_session = false;
     {
-        struct nfs4_exchange_result result;
-        struct nfs4_create_session_args session;
+        struct wire4_result result;
+        struct wire4_create_session_args session;
 
         assert_int_equal(exchange(&c, "complete", 7, 0, &result), NFS4_OK);
-        c.clientid = result.clientid;
-        c.create_sequence = result.sequence;
+        c.wire.clientid = result.clientid;
+        c.create_sequence = result.seqid;
         session = nfs4_usual_session(&c);
-        assert_int_equal(create(&c, &session, &c.session), NFS4_OK);
-        c.has_session = true;
+        assert_int_equal(create(&c, &session, &c.wire.session), NFS4_OK);
+        c.wire.has_session = true;
     }
-    top = nfs4_walk(&c, "a");
+    top = wire4_walk(&c.wire, "a");
     assert_int_equal(nfs4_try_open(&c, &top, &args, &opened), NFS4ERR_GRACE);
-    nfs4_begin(&c);
-    nfs4_reclaim_complete(&c, false);
+    wire4_begin(&c.wire);
+    wire4_op_reclaim_complete(&c.wire, false);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     assert_int_equal(nfs4_try_open(&c, &top, &args, &opened), NFS4_OK);
     nfs4_close_client(&c);
@@ -537,7 +536,7 @@ static void test_reclaim_complete(void **state)
 
 static void test_lease(void **state)
 {
-    struct nfs4_handle top;
+    struct wire4_handle top;
     struct nfs4_open_args args = {.access = 3, .owner = "p", .create = NFS4C_UNCHECKED, .name = "leased"};
     struct nfs4_opened held, taken;
     struct nfs4c c, other;
@@ -551,31 +550,31 @@ static void test_lease(void **state)
         nfs4_open(&other, world, 1, 0, "other");
         nfs4_introduce(&c);
         nfs4_introduce(&other);
-        top = nfs4_walk(&c, "a");
+        top = wire4_walk(&c.wire, "a");
         held = nfs4_must_open(&c, &top, &deny);
         assert_int_equal(nfs4_try_open(&other, &top, &args, &taken), NFS4ERR_SHARE_DENIED);
         /* Out of courtesy: nobody wants it, so it stays; and comes back with the first sign of life. */
         nfsworld_advance(world, LEASE_MS + 1000);
         assert_int_equal(nfs4_try_read(&c, &held.file, &held.stateid), NFS4_OK);
-        nfs4_begin(&other);
-        nfs4_putrootfh(&other);
+        wire4_begin(&other.wire);
+        wire4_putrootfh(&other.wire);
         nfs4_call(&other);
-        if (other.status == NFS4ERR_BADSESSION) /* it held nothing */
+        if (other.wire.status == NFS4ERR_BADSESSION) /* it held nothing */
             nfs4_introduce(&other);
         assert_int_equal(nfs4_try_open(&other, &top, &args, &taken), NFS4ERR_SHARE_DENIED);
         /* Expired, and wanted: it goes. */
         nfsworld_advance(world, LEASE_MS / 2);
-        nfs4_begin(&other);
+        wire4_begin(&other.wire);
         nfs4_call(&other);
         nfsworld_advance(world, LEASE_MS / 2 + 1000);
-        nfs4_begin(&other);
+        wire4_begin(&other.wire);
         nfs4_call(&other);
         assert_int_equal(nfs4_try_open(&other, &top, &args, &taken), NFS4_OK);
         if (minor == 0) {
             assert_int_equal(nfs4_try_read(&c, &held.file, &held.stateid), NFS4ERR_EXPIRED);
-            assert_int_equal(renew(&c, c.clientid), NFS4ERR_EXPIRED);
+            assert_int_equal(renew(&c, c.wire.clientid), NFS4ERR_EXPIRED);
         } else {
-            nfs4_begin(&c);
+            wire4_begin(&c.wire);
             assert_int_equal(nfs4_call(&c), NFS4ERR_BADSESSION);
         }
         assert_int_equal(nfs4_try_close(&other, &taken.file, &taken.stateid, 0), NFS4_OK);

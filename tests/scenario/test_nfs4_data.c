@@ -159,7 +159,7 @@ static void large(void **state)
     for (int i = 0; i < 4; i++)
         wire4_read(w, OP_READ, &wire4_anonymous, 1 + (uint64_t)i * MIB, MIB);
     wire4_send_any(w);
-    assert_true(w->reply_length <= MIB + 65536);
+    assert_true(w->reply.left <= MIB + 65536);
     assert_true(w->status == NFS4_OK || w->status == (minor == 0 ? NFS4ERR_RESOURCE : NFS4ERR_REP_TOO_BIG));
     for (uint32_t i = 1; i + (minor > 0) < w->count; i++) {
         const struct wire4_result *r = wire4_at(w, i);

@@ -31,12 +31,12 @@ static void write_in_cache(uint32_t minor)
 /* GETATTR by C, during which the holder hears and answers. */
 static void ask(struct nfs4c *c)
 {
-    nfs4_begin(c);
-    nfs4_putfh(c, &file);
-    nfs4_op(c, OP_GETATTR);
-    writer_be32(&c->body, 1);
-    writer_be32(&c->body, 1u << FATTR4_CHANGE | 1u << FATTR4_SIZE);
-    nfs4_send(c);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, &file);
+    wire4_op(&c->wire, OP_GETATTR);
+    writer_be32(&c->wire.request, 1);
+    writer_be32(&c->wire.request, 1u << FATTR4_CHANGE | 1u << FATTR4_SIZE);
+    wire4_post(&c->wire);
     nfsworld_turn(world, 10);
 }
 
@@ -209,13 +209,13 @@ static void test_verify(void **state)
         for (int returned = 0; returned <= 1; returned++) {
             if (!returned)
                 write_in_cache(1);
-            nfs4_begin(c);
-            nfs4_putfh(c, &file);
-            nfs4_op(c, opnum);
-            writer_be32(&c->body, 1);
-            writer_be32(&c->body, 1u << FATTR4_SIZE);
-            writer_be32(&c->body, 8);
-            writer_be64(&c->body, 5);
+            wire4_begin(&c->wire);
+            wire4_putfh(&c->wire, &file);
+            wire4_op(&c->wire, opnum);
+            writer_be32(&c->wire.request, 1);
+            writer_be32(&c->wire.request, 1u << FATTR4_SIZE);
+            writer_be32(&c->wire.request, 8);
+            writer_be64(&c->wire.request, 5);
             if (!returned) {
                 assert_int_equal(nfs4_call(c), NFS4ERR_DELAY);
                 hear(&clients[0]);

@@ -29,7 +29,7 @@ static bool was_recalled(void *data)
 static void hear_recall(struct nfs4c *c, uint32_t count)
 {
     recalls_wanted = count;
-    if (c->minor == 0)
+    if (c->wire.minor == 0)
         turn_until(was_recalled, c);
     hear(c);
     assert_int_equal(c->called_with[RECALL], count);
@@ -81,19 +81,19 @@ static uint32_t opens_for_writing(void)
 
 static uint32_t reads(void)
 {
-    return nfs4_try_read(&clients[1], &file, &nfs4_zeros);
+    return nfs4_try_read(&clients[1], &file, &wire4_anonymous);
 }
 
 static uint32_t writes(void)
 {
-    return nfs4_try_write(&clients[1], &file, &nfs4_zeros);
+    return nfs4_try_write(&clients[1], &file, &wire4_anonymous);
 }
 
 static uint32_t truncates(void)
 {
-    nfs4_begin(&clients[1]);
-    nfs4_putfh(&clients[1], &file);
-    nfs4_truncate(&clients[1], &nfs4_zeros, 1);
+    wire4_begin(&clients[1].wire);
+    wire4_putfh(&clients[1].wire, &file);
+    nfs4_truncate(&clients[1], &wire4_anonymous, 1);
     return nfs4_call(&clients[1]);
 }
 
@@ -101,23 +101,23 @@ static uint32_t changes_mode(void)
 {
     struct nfs4c *c = &clients[1];
 
-    nfs4_begin(c);
-    nfs4_putfh(c, &file);
-    nfs4_op(c, OP_SETATTR);
-    nfs4_put_id(c, &nfs4_zeros);
-    writer_be32(&c->body, 2);
-    writer_be32(&c->body, 0);
-    writer_be32(&c->body, 1u << (FATTR4_MODE - 32));
-    writer_be32(&c->body, 4);
-    writer_be32(&c->body, 0600);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, &file);
+    wire4_op(&c->wire, OP_SETATTR);
+    wire4_put_stateid(&c->wire, &wire4_anonymous);
+    writer_be32(&c->wire.request, 2);
+    writer_be32(&c->wire.request, 0);
+    writer_be32(&c->wire.request, 1u << (FATTR4_MODE - 32));
+    writer_be32(&c->wire.request, 4);
+    writer_be32(&c->wire.request, 0600);
     return nfs4_call(c);
 }
 
 static uint32_t removes(void)
 {
-    nfs4_begin(&clients[1]);
-    nfs4_putfh(&clients[1], &top);
-    nfs4_remove(&clients[1], "file");
+    wire4_begin(&clients[1].wire);
+    wire4_putfh(&clients[1].wire, &top);
+    wire4_remove(&clients[1].wire, "file");
     return nfs4_call(&clients[1]);
 }
 
@@ -125,12 +125,12 @@ static uint32_t renames(void)
 {
     struct nfs4c *c = &clients[1];
 
-    nfs4_begin(c);
-    nfs4_putfh(c, &top);
-    nfs4_savefh(c);
-    nfs4_op(c, OP_RENAME);
-    writer_xdr_opaque(&c->body, "file", 4);
-    writer_xdr_opaque(&c->body, "renamed", 7);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, &top);
+    wire4_savefh(&c->wire);
+    wire4_op(&c->wire, OP_RENAME);
+    writer_xdr_opaque(&c->wire.request, "file", 4);
+    writer_xdr_opaque(&c->wire.request, "renamed", 7);
     return nfs4_call(c);
 }
 
@@ -138,12 +138,12 @@ static uint32_t links(void)
 {
     struct nfs4c *c = &clients[1];
 
-    nfs4_begin(c);
-    nfs4_putfh(c, &file);
-    nfs4_savefh(c);
-    nfs4_putfh(c, &top);
-    nfs4_op(c, OP_LINK);
-    writer_xdr_opaque(&c->body, "linked", 6);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, &file);
+    wire4_savefh(&c->wire);
+    wire4_putfh(&c->wire, &top);
+    wire4_op(&c->wire, OP_LINK);
+    writer_xdr_opaque(&c->wire.request, "linked", 6);
     return nfs4_call(c);
 }
 
@@ -260,10 +260,10 @@ static void test_across(void **state)
 
 static uint32_t flags_of(struct nfs4c *c)
 {
-    nfs4_begin(c);
+    wire4_begin(&c->wire);
     assert_int_equal(nfs4_call(c), NFS4_OK);
     nfs4_skip_sequence(c);
-    return c->session.status_flags;
+    return c->wire.session.status_flags;
 }
 
 static void test_revoked(void **state)
@@ -285,15 +285,15 @@ static void test_revoked(void **state)
     assert_int_equal(nfs4_try_read(holder, &file, &opened.delegation_id), NFS4ERR_DELEG_REVOKED);
     assert_int_equal(nfs4_try_delegreturn(holder, &file, &opened.delegation_id), NFS4ERR_DELEG_REVOKED);
     assert_int_equal(flags_of(holder), STATE_REVOKED);
-    nfs4_begin(holder);
-    nfs4_test_stateid(holder, &opened.delegation_id, 1);
+    wire4_begin(&holder->wire);
+    wire4_test_stateid(&holder->wire, &opened.delegation_id, 1);
     assert_int_equal(nfs4_call(holder), NFS4_OK);
     nfs4_skip_sequence(holder);
     nfs4_result(holder, OP_TEST_STATEID, NFS4_OK);
     assert_true(reader_be32(&holder->results, &count) && reader_be32(&holder->results, &status));
     assert_int_equal(status, NFS4ERR_DELEG_REVOKED);
-    nfs4_begin(holder);
-    nfs4_free_stateid(holder, &opened.delegation_id);
+    wire4_begin(&holder->wire);
+    wire4_free_stateid(&holder->wire, &opened.delegation_id);
     assert_int_equal(nfs4_call(holder), NFS4_OK);
     assert_int_equal(flags_of(holder), 0);
     assert_int_equal(nfs4_try_read(holder, &file, &opened.delegation_id), NFS4ERR_BAD_STATEID);
@@ -341,8 +341,8 @@ static void test_courtesy(void **state)
 
 static uint32_t renew(struct nfs4c *c)
 {
-    nfs4_begin(c);
-    nfs4_renew(c, c->clientid);
+    wire4_begin(&c->wire);
+    wire4_renew(&c->wire, c->wire.clientid);
     return nfs4_call(c);
 }
 
@@ -399,9 +399,9 @@ static void test_address(void **state)
     turn_until(was_tested, c);
     nfsworld_turn(world, 10);
     assert_int_equal(must_open(c, "new", ACCESS_READ).delegation, READ_DELEGATION);
-    nfs4_begin(&clients[1]);
-    nfs4_putfh(&clients[1], &top);
-    nfs4_remove(&clients[1], "new");
+    wire4_begin(&clients[1].wire);
+    wire4_putfh(&clients[1].wire, &top);
+    wire4_remove(&clients[1].wire, "new");
     assert_int_equal(nfs4_call(&clients[1]), NFS4ERR_DELAY);
     hear_recall(c, 1);
     assert_int_equal(c->called_ident, 77);
@@ -424,11 +424,11 @@ static void test_path_down_1(void **state)
     assert_int_equal(opens_for_writing(), NFS4ERR_DELAY);
     nfsworld_advance(world, 2000);
     assert_int_equal(must_open(holder, "more", ACCESS_READ).delegation, NONE);
-    nfs4_begin_bare(holder);
-    nfs4_bind_conn(holder, holder->session.id, 7);
-    holder->has_session = false;
+    wire4_begin_bare(&holder->wire);
+    wire4_bind_conn(&holder->wire, holder->wire.session.id, 7);
+    holder->wire.has_session = false;
     assert_int_equal(nfs4_call(holder), NFS4_OK);
-    holder->has_session = true;
+    holder->wire.has_session = true;
     for (int i = 0; i < 9 && holder->called_with[RECALL] == 0; i++) {
         nfsworld_advance(world, 1000);
         hear(holder);
@@ -542,16 +542,16 @@ static void test_referring(void **state)
     (void)state;
     for (int later = 0; later <= 1; later++) {
         begin(1);
-        holder->slot = 2;
+        holder->wire.slot = 2;
         opened = must_open(holder, "file", ACCESS_READ);
         if (!later)
-            holder->slot = 1;
+            holder->wire.slot = 1;
         hear(holder);
         assert_int_equal(opens_for_writing(), NFS4ERR_DELAY);
         hear_recall(holder, 1);
         assert_int_equal(holder->called_referring, !later);
         if (!later) {
-            assert_memory_equal(holder->referring_session, holder->session.id, 16);
+            assert_memory_equal(holder->referring_session, holder->wire.session.id, 16);
             assert_int_equal(holder->referring_slot, 2);
             assert_int_equal(holder->referring_seqid, 1);
         }

@@ -144,8 +144,8 @@ static void test_use(void **state)
         opened = must_open(&clients[0], "file", ACCESS_BOTH);
         must_close(&clients[0], &opened);
         assert_int_equal(nfs4_try_write(&clients[0], &file, &opened.delegation_id), NFS4_OK);
-        nfs4_begin(&clients[0]);
-        nfs4_putfh(&clients[0], &file);
+        wire4_begin(&clients[0].wire);
+        wire4_putfh(&clients[0].wire, &file);
         nfs4_truncate(&clients[0], &opened.delegation_id, 2);
         assert_int_equal(nfs4_call(&clients[0]), NFS4_OK);
         /* Its own attributes cost the holder no call. */
@@ -153,8 +153,8 @@ static void test_use(void **state)
         assert_int_equal(size, 2);
         assert_int_equal(clients[0].called, 0);
         if (minor > 0) {
-            nfs4_begin(&clients[0]);
-            nfs4_free_stateid(&clients[0], &opened.delegation_id);
+            wire4_begin(&clients[0].wire);
+            wire4_free_stateid(&clients[0].wire, &opened.delegation_id);
             assert_int_equal(nfs4_call(&clients[0]), NFS4ERR_LOCKS_HELD);
         }
         end();
@@ -217,7 +217,7 @@ static void again(struct nfs4c *c)
     c->called_with[0] = 0;
     c->reclaims = true;
     nfs4_introduce(c);
-    if (c->minor == 0)
+    if (c->wire.minor == 0)
         turn_until(was_tested, c);
 }
 
@@ -225,11 +225,11 @@ static void restart(void)
 {
     for (int i = 0; i < CLIENTS; i++) {
         nfs4_stop_listening(&clients[i]);
-        rpcclient_close(&clients[i].rpc);
+        rpcclient_close(&clients[i].wire.rpc);
     }
     nfsworld_restart(world);
     for (int i = 0; i < CLIENTS; i++)
-        if (clients[i].minor == 0)
+        if (clients[i].wire.minor == 0)
             nfs4_listen(&clients[i]);
 }
 
@@ -274,31 +274,28 @@ static void test_reclaim(void **state)
 /* ---- WANT_DELEGATION ---- */
 
 /* The result's type; *ID_R its stateid or *WHY_R the reason. 1000 and more: the status. */
-static uint32_t want(struct nfs4c *c, const struct nfs4_handle *handle, uint32_t bits, uint32_t claim,
+static uint32_t want(struct nfs4c *c, const struct wire4_handle *handle, uint32_t bits, uint32_t claim,
                      struct nfs4_opened *opened_r)
 {
-    uint32_t status, type = 99;
+    uint32_t status;
 
-    nfs4_begin(c);
-    nfs4_putfh(c, handle);
-    nfs4_op(c, OP_WANT_DELEGATION);
-    writer_be32(&c->body, bits);
-    writer_be32(&c->body, claim);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, handle);
+    wire4_op(&c->wire, OP_WANT_DELEGATION);
+    writer_be32(&c->wire.request, bits);
+    writer_be32(&c->wire.request, claim);
     if (claim == 1)
-        writer_be32(&c->body, READ_DELEGATION);
+        writer_be32(&c->wire.request, READ_DELEGATION);
     nfs4_call(c);
     nfs4_skip_sequence(c);
     nfs4_result(c, OP_PUTFH, NFS4_OK);
     status = nfs4_result_status(c, OP_WANT_DELEGATION);
     if (status != NFS4_OK)
         return status;
-    assert_true(reader_be32(&c->results, &type));
-    opened_r->delegation = type;
+    opened_r->delegation = c->result.delegation;
     opened_r->file = *handle;
-    if (type == NONE_EXT)
-        assert_true(reader_be32(&c->results, &opened_r->why));
-    else
-        opened_r->delegation_id = nfs4_id_read(c);
+    opened_r->why = c->result.why;
+    opened_r->delegation_id = c->result.delegation_id;
     return NFS4_OK;
 }
 
@@ -334,37 +331,29 @@ static void test_want(void **state)
 
 /* ---- GET_DIR_DELEGATION ---- */
 
-static uint32_t get_dir(struct nfs4c *c, const struct nfs4_handle *handle, struct nfs4_opened *opened_r)
+static uint32_t get_dir(struct nfs4c *c, const struct wire4_handle *handle, struct nfs4_opened *opened_r)
 {
-    uint32_t status, answer = 99;
+    uint32_t status;
 
-    nfs4_begin(c);
-    nfs4_putfh(c, handle);
-    nfs4_op(c, OP_GET_DIR_DELEGATION);
-    writer_be32(&c->body, 0);
-    writer_be32(&c->body, 0); /* notifications: none (those: test_nfs4_dir_notify.c) */
-    writer_zeros(&c->body, 24);
-    writer_zeros(&c->body, 8);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, handle);
+    wire4_op(&c->wire, OP_GET_DIR_DELEGATION);
+    writer_be32(&c->wire.request, 0);
+    writer_be32(&c->wire.request, 0); /* notifications: none (those: test_nfs4_dir_notify.c) */
+    writer_zeros(&c->wire.request, 24);
+    writer_zeros(&c->wire.request, 8);
     nfs4_call(c);
     nfs4_skip_sequence(c);
     nfs4_result(c, OP_PUTFH, NFS4_OK);
     status = nfs4_result_status(c, OP_GET_DIR_DELEGATION);
     if (status != NFS4_OK)
         return status;
-    assert_true(reader_be32(&c->results, &answer));
-    opened_r->delegation = answer == 0 ? READ_DELEGATION : NONE;
+    opened_r->delegation = c->result.delegation;
     opened_r->file = *handle;
-    if (answer == 0) {
-        uint64_t verifier;
-        uint32_t bitmaps[3];
-
-        assert_true(reader_be64(&c->results, &verifier));
-        opened_r->delegation_id = nfs4_id_read(c);
-        for (int i = 0; i < 3; i++) {
-            assert_true(reader_be32(&c->results, &bitmaps[i]));
-            assert_int_equal(bitmaps[i], 0);
-        }
-    }
+    opened_r->delegation_id = c->result.delegation_id;
+    for (int i = 0; i < 3; i++)
+        for (int word = 0; word < 3; word++)
+            assert_int_equal(c->result.notifications[i].words[word], 0);
     return NFS4_OK;
 }
 

@@ -22,55 +22,52 @@ struct dir_wish {
 };
 
 /* What was granted of the types. */
-static uint32_t get_dir(struct nfs4c *c, const struct nfs4_handle *handle, const struct dir_wish *wish,
+static uint32_t get_dir(struct nfs4c *c, const struct wire4_handle *handle, const struct dir_wish *wish,
                         struct nfs4_opened *opened_r)
 {
-    uint32_t answer = 99, types = 0, count = 9, word = 0;
-    uint64_t verifier = 1;
+    uint32_t types;
 
-    nfs4_begin(c);
-    nfs4_putfh(c, handle);
-    nfs4_op(c, OP_GET_DIR_DELEGATION);
-    writer_be32(&c->body, 0);
-    writer_be32(&c->body, 1);
-    writer_be32(&c->body, wish->types);
-    writer_be64(&c->body, wish->child_s);
-    writer_be32(&c->body, 0);
-    writer_be64(&c->body, wish->dir_s);
-    writer_be32(&c->body, 0);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, handle);
+    wire4_op(&c->wire, OP_GET_DIR_DELEGATION);
+    writer_be32(&c->wire.request, 0);
+    writer_be32(&c->wire.request, 1);
+    writer_be32(&c->wire.request, wish->types);
+    writer_be64(&c->wire.request, wish->child_s);
+    writer_be32(&c->wire.request, 0);
+    writer_be64(&c->wire.request, wish->dir_s);
+    writer_be32(&c->wire.request, 0);
     for (int i = 0; i < 2; i++) {
-        writer_be32(&c->body, wish->no_attributes ? 0 : 2);
+        writer_be32(&c->wire.request, wish->no_attributes ? 0 : 2);
         if (wish->no_attributes)
             continue;
-        writer_be32(&c->body, WORD_0);
-        writer_be32(&c->body, WORD_1);
+        writer_be32(&c->wire.request, WORD_0);
+        writer_be32(&c->wire.request, WORD_1);
     }
     assert_int_equal(nfs4_call(c), NFS4_OK);
     nfs4_skip_sequence(c);
     nfs4_result(c, OP_PUTFH, NFS4_OK);
     nfs4_result(c, OP_GET_DIR_DELEGATION, NFS4_OK);
-    assert_true(reader_be32(&c->results, &answer));
-    opened_r->delegation = answer == 0 ? READ_DELEGATION : NONE;
+    opened_r->delegation = c->result.delegation;
     opened_r->file = *handle;
-    if (answer != 0)
+    if (c->result.delegation == NONE)
         return 0;
-    assert_true(reader_be64(&c->results, &verifier) && verifier == 0);
-    opened_r->delegation_id = nfs4_id_read(c);
-    assert_true(reader_be32(&c->results, &count) && count <= 1);
-    if (count == 1)
-        assert_true(reader_be32(&c->results, &types));
-    for (int i = 0; i < 2; i++) {
-        assert_true(reader_be32(&c->results, &count));
-        assert_int_equal(count, types == 0 || wish->no_attributes ? 0 : 2);
-        if (count == 0)
-            continue;
-        assert_true(reader_be32(&c->results, &word) && word == WORD_0);
-        assert_true(reader_be32(&c->results, &word) && word == WORD_1);
+    assert_int_equal(c->result.verifier, 0);
+    opened_r->delegation_id = c->result.delegation_id;
+    types = c->result.notifications[0].words[0];
+    assert_int_equal(c->result.notifications[0].words[1] | c->result.notifications[0].words[2], 0);
+    for (int i = 1; i <= 2; i++) {
+        const struct wire4_bitmap *attributes = &c->result.notifications[i];
+        bool none = types == 0 || wish->no_attributes;
+
+        assert_int_equal(attributes->words[0], none ? 0 : WORD_0);
+        assert_int_equal(attributes->words[1], none ? 0 : WORD_1);
+        assert_int_equal(attributes->words[2], 0);
     }
     return types;
 }
 
-static struct nfs4_opened must_get(struct nfs4c *c, const struct nfs4_handle *handle, uint32_t types)
+static struct nfs4_opened must_get(struct nfs4c *c, const struct wire4_handle *handle, uint32_t types)
 {
     struct nfs4_opened opened;
 
@@ -89,55 +86,55 @@ static uint32_t make_file(struct nfs4c *c, const char *name)
     return status;
 }
 
-static uint32_t remove_file(struct nfs4c *c, const struct nfs4_handle *dir, const char *name)
+static uint32_t remove_file(struct nfs4c *c, const struct wire4_handle *dir, const char *name)
 {
-    nfs4_begin(c);
-    nfs4_putfh(c, dir);
-    nfs4_remove(c, name);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, dir);
+    wire4_remove(&c->wire, name);
     return nfs4_call(c);
 }
 
-static uint32_t move(struct nfs4c *c, const struct nfs4_handle *from, const char *name,
-                     const struct nfs4_handle *to, const char *new_name)
+static uint32_t move(struct nfs4c *c, const struct wire4_handle *from, const char *name,
+                     const struct wire4_handle *to, const char *new_name)
 {
-    nfs4_begin(c);
-    nfs4_putfh(c, from);
-    nfs4_savefh(c);
-    nfs4_putfh(c, to);
-    nfs4_op(c, OP_RENAME);
-    writer_xdr_opaque(&c->body, name, strlen(name));
-    writer_xdr_opaque(&c->body, new_name, strlen(new_name));
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, from);
+    wire4_savefh(&c->wire);
+    wire4_putfh(&c->wire, to);
+    wire4_op(&c->wire, OP_RENAME);
+    writer_xdr_opaque(&c->wire.request, name, strlen(name));
+    writer_xdr_opaque(&c->wire.request, new_name, strlen(new_name));
     return nfs4_call(c);
 }
 
-static uint32_t chmod_of(struct nfs4c *c, const struct nfs4_handle *handle, uint32_t mode)
+static uint32_t chmod_of(struct nfs4c *c, const struct wire4_handle *handle, uint32_t mode)
 {
-    nfs4_begin(c);
-    nfs4_putfh(c, handle);
-    nfs4_op(c, OP_SETATTR);
-    writer_zeros(&c->body, 16);
-    writer_be32(&c->body, 2);
-    writer_be32(&c->body, 0);
-    writer_be32(&c->body, WORD_1);
-    writer_be32(&c->body, 4);
-    writer_be32(&c->body, mode);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, handle);
+    wire4_op(&c->wire, OP_SETATTR);
+    writer_zeros(&c->wire.request, 16);
+    writer_be32(&c->wire.request, 2);
+    writer_be32(&c->wire.request, 0);
+    writer_be32(&c->wire.request, WORD_1);
+    writer_be32(&c->wire.request, 4);
+    writer_be32(&c->wire.request, mode);
     return nfs4_call(c);
 }
 
-static struct nfs4_handle make_dir(struct nfs4c *c, const char *name)
+static struct wire4_handle make_dir(struct nfs4c *c, const char *name)
 {
-    nfs4_begin(c);
-    nfs4_putfh(c, &top);
-    nfs4_op(c, OP_CREATE);
-    writer_be32(&c->body, NF4DIR);
-    writer_xdr_opaque(&c->body, name, strlen(name));
-    writer_be32(&c->body, 2);
-    writer_be32(&c->body, 0);
-    writer_be32(&c->body, WORD_1);
-    writer_be32(&c->body, 4);
-    writer_be32(&c->body, 0777);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, &top);
+    wire4_op(&c->wire, OP_CREATE);
+    writer_be32(&c->wire.request, NF4DIR);
+    writer_xdr_opaque(&c->wire.request, name, strlen(name));
+    writer_be32(&c->wire.request, 2);
+    writer_be32(&c->wire.request, 0);
+    writer_be32(&c->wire.request, WORD_1);
+    writer_be32(&c->wire.request, 4);
+    writer_be32(&c->wire.request, 0777);
     assert_int_equal(nfs4_call(c), NFS4_OK);
-    return nfs4_walk(c, "a/dir");
+    return wire4_walk(&c->wire, "a/dir");
 }
 
 /* What READDIR says: the cookie of NAME, and what is around it. */
@@ -155,13 +152,13 @@ static struct place place_of(struct nfs4c *c, const char *wanted)
     uint32_t follows = 1, length, count;
     const uint8_t *bytes;
 
-    nfs4_begin(c);
-    nfs4_putfh(c, &top);
-    nfs4_op(c, OP_READDIR);
-    writer_zeros(&c->body, 16);
-    writer_be32(&c->body, 8192);
-    writer_be32(&c->body, 8192);
-    writer_be32(&c->body, 0);
+    wire4_begin(&c->wire);
+    wire4_putfh(&c->wire, &top);
+    wire4_op(&c->wire, OP_READDIR);
+    writer_zeros(&c->wire.request, 16);
+    writer_be32(&c->wire.request, 8192);
+    writer_be32(&c->wire.request, 8192);
+    writer_be32(&c->wire.request, 0);
     assert_int_equal(nfs4_call(c), NFS4_OK);
     nfs4_skip_sequence(c);
     nfs4_result(c, OP_PUTFH, NFS4_OK);
@@ -281,7 +278,7 @@ static void between_directories(void **state)
     struct rpcclient *rpc;
     struct nfs3_handle top3;
     struct nfs3_result r;
-    struct nfs4_handle dir;
+    struct wire4_handle dir;
 
     (void)state;
     begin(1);
@@ -374,8 +371,8 @@ static void attributes(void **state)
     listen_to(holder);
     assert_int_equal(holder->notice_count, 0);
     for (int i = 0; i < 3; i++) {
-        nfs4_begin(other);
-        nfs4_putfh(other, &file);
+        wire4_begin(&other->wire);
+        wire4_putfh(&other->wire, &file);
         nfs4_write(other, &opened.stateid, (uint64_t)i * 5, "hello");
         assert_int_equal(nfs4_call(other), NFS4_OK);
         assert_int_equal(chmod_of(other, &file, 0600 + (uint32_t)i), NFS4_OK);

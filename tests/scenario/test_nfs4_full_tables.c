@@ -20,7 +20,7 @@ enum { LEASE_MS = 20000, MOST = 8 };
 
 static struct nfsworld *world;
 static struct nfs4c c;
-static struct nfs4_handle top;
+static struct wire4_handle top;
 
 static void start(const struct state_options *limits)
 {
@@ -43,7 +43,7 @@ static void begin(uint32_t minor)
 {
     nfs4_open(&c, world, minor, 0, minor == 0 ? "old" : "new");
     nfs4_introduce(&c);
-    top = nfs4_walk(&c, "a");
+    top = wire4_walk(&c.wire, "a");
 }
 
 static uint32_t full(uint32_t minor)
@@ -94,9 +94,9 @@ static void test_locks(void **state)
     start(&(struct state_options){.max_locks = MOST});
     for (uint32_t minor = 0; minor <= 1; minor++) {
         struct nfs4_open_args args = named("locked");
-        struct nfs4_lock_args lock = {.type = NFS4C_WRITE, .length = 1, .new_owner = true, .owner = "l"};
+        struct wire4_lock_args lock = {.type = WIRE4_WRITE_LT, .length = 1, .new_owner = true, .owner = "l"};
         struct nfs4_opened opened;
-        struct nfs4_id id;
+        struct wire4_stateid id;
 
         begin(minor);
         opened = nfs4_must_open(&c, &top, &args);
@@ -133,8 +133,8 @@ static void test_clients(void **state)
     nfs4_open(&c, world, 1, 0, "flood");
     for (int i = 0; i < 10 * MOST; i++) {
         snprintf(name, sizeof name, "half %d", i);
-        nfs4_begin_bare(&c);
-        nfs4_exchange_id(&c, name, 1, 0);
+        wire4_begin_bare(&c.wire);
+        wire4_exchange_id(&c.wire, name, 1, 0);
         assert_int_equal(nfs4_call(&c), NFS4_OK);
     }
     for (int i = 0; i <= MOST; i++) {
@@ -145,25 +145,25 @@ static void test_clients(void **state)
         if (i == MOST)
             break;
         nfs4_introduce(&clients[i]);
-        top = nfs4_walk(&clients[i], "a");
+        top = wire4_walk(&clients[i].wire, "a");
         nfs4_must_open(&clients[i], &top, &args);
     }
-    nfs4_begin_bare(&clients[MOST]);
-    nfs4_exchange_id(&clients[MOST], "late", 1, 0);
+    wire4_begin_bare(&clients[MOST].wire);
+    wire4_exchange_id(&clients[MOST].wire, "late", 1, 0);
     assert_int_equal(nfs4_call(&clients[MOST]), NFS4ERR_DELAY);
-    c.minor = 0;
-    nfs4_begin_bare(&c);
+    c.wire.minor = 0;
+    wire4_begin_bare(&c.wire);
     nfs4_setclientid(&c, "late", 1);
     assert_int_equal(nfs4_call(&c), NFS4ERR_RESOURCE);
     /* One whose lease is over makes room. */
     nfsworld_advance(world, LEASE_MS / 2);
     for (int i = 1; i < MOST; i++) {
-        nfs4_begin(&clients[i]);
+        wire4_begin(&clients[i].wire);
         assert_int_equal(nfs4_call(&clients[i]), NFS4_OK);
     }
     nfsworld_advance(world, LEASE_MS / 2 + 2000);
     nfs4_introduce(&clients[MOST]);
-    nfs4_begin(&clients[0]);
+    wire4_begin(&clients[0].wire);
     assert_int_equal(nfs4_call(&clients[0]), NFS4ERR_BADSESSION);
     for (int i = 0; i <= MOST; i++)
         nfs4_close_client(&clients[i]);
@@ -173,9 +173,8 @@ static void test_clients(void **state)
 
 static void test_sessions(void **state)
 {
-    struct nfs4_create_session_args args;
-    struct nfs4c_session session;
-    uint32_t sequence;
+    struct wire4_create_session_args args;
+    struct wire4_session session;
 
     (void)state;
     /* 64 KiB of promised replies: later sessions get fewer slots, but each at least one. */
@@ -183,21 +182,21 @@ static void test_sessions(void **state)
     begin(1);
     for (int i = 1; i <= MOST; i++) {
         args = nfs4_usual_session(&c);
-        nfs4_begin_bare(&c);
-        nfs4_create_session(&c, &args);
+        wire4_begin_bare(&c.wire);
+        wire4_create_session(&c.wire, &args);
         assert_int_equal(nfs4_call(&c), i < MOST ? NFS4_OK : NFS4ERR_DELAY);
         if (i == MOST)
             break;
         nfs4_result(&c, OP_CREATE_SESSION, NFS4_OK);
-        nfs4_create_session_read(&c, &session, &sequence);
+        session = wire4_session_of(&c.result);
         assert_true(session.slots >= 1 && session.slots <= args.fore.requests_max);
         c.create_sequence++;
     }
-    nfs4_begin_bare(&c);
-    nfs4_destroy_session(&c, session.id);
+    wire4_begin_bare(&c.wire);
+    wire4_destroy_session(&c.wire, session.id);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
-    nfs4_begin_bare(&c);
-    nfs4_create_session(&c, &args);
+    wire4_begin_bare(&c.wire);
+    wire4_create_session(&c.wire, &args);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     nfs4_close_client(&c);
     finish();

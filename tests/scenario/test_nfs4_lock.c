@@ -45,7 +45,7 @@ struct holder {
     char name[16];
     struct nfs4_open_args open;
     struct nfs4_opened opened;
-    struct nfs4_id lock;
+    struct wire4_stateid lock;
     bool has_lock; /* a lock stateid */
     uint32_t seqid;
 };
@@ -54,7 +54,7 @@ static struct holder holders[OWNERS];
 
 static void holder_init(struct holder *holder, struct nfs4c *c, const char *owner, const char *file)
 {
-    struct nfs4_handle top = nfs4_walk(c, "a");
+    struct wire4_handle top = wire4_walk(&c->wire, "a");
 
     memset(holder, 0, sizeof *holder);
     holder->c = c;
@@ -67,15 +67,15 @@ static void holder_init(struct holder *holder, struct nfs4c *c, const char *owne
 static uint32_t set(struct holder *holder, uint32_t type, uint64_t offset, uint64_t length,
                     struct nfs4_denied *denied_r)
 {
-    struct nfs4_lock_args args = {.type = type,
-                                  .offset = offset,
-                                  .length = length,
-                                  .new_owner = !holder->has_lock,
-                                  .open_seqid = holder->open.seqid,
-                                  .lock_seqid = holder->seqid,
-                                  .stateid = holder->has_lock ? holder->lock : holder->opened.stateid,
-                                  .owner = holder->name};
-    struct nfs4_id id;
+    struct wire4_lock_args args = {.type = type,
+                                   .offset = offset,
+                                   .length = length,
+                                   .new_owner = !holder->has_lock,
+                                   .open_seqid = holder->open.seqid,
+                                   .lock_seqid = holder->seqid,
+                                   .stateid = holder->has_lock ? holder->lock : holder->opened.stateid,
+                                   .owner = holder->name};
+    struct wire4_stateid id;
     uint32_t status = nfs4_try_lock(holder->c, &holder->opened.file, &args, &id, denied_r);
 
     holder->seqid++;
@@ -102,7 +102,7 @@ static uint32_t unset(struct holder *holder, uint64_t offset, uint64_t length)
 /* ---- the tables ---- */
 
 enum action { LOCK, TEST, UNLOCK };
-enum kind { R = NFS4C_READ, W = NFS4C_WRITE, RW = NFS4C_READW, WW = NFS4C_WRITEW };
+enum kind { R = WIRE4_READ_LT, W = WIRE4_WRITE_LT, RW = WIRE4_READW_LT, WW = WIRE4_WRITEW_LT };
 
 struct step {
     int owner; /* END: the table is over */
@@ -231,7 +231,8 @@ static void run_table(const char *name, const struct step *steps)
             denied.type != (uint32_t)steps[i].by)
             fail_msg("%s, step %zu: denied by %llu+%llu", name, i, (unsigned long long)denied.offset,
                      (unsigned long long)denied.length);
-        assert_true(denied.clientid == clients[0].clientid || denied.clientid == clients[1].clientid);
+        assert_true(denied.clientid == clients[0].wire.clientid ||
+                    denied.clientid == clients[1].wire.clientid);
     }
 }
 
@@ -279,21 +280,21 @@ static void one_client(uint32_t minor)
 
 static void test_open_mode(void **state)
 {
-    struct nfs4_handle top;
+    struct wire4_handle top;
     struct nfs4_open_args args = {
         .access = 3, .owner = "o", .create = NFS4C_UNCHECKED, .mode = 0666, .name = "mode"};
     struct nfs4_opened opened;
 
     (void)state;
     one_client(1);
-    top = nfs4_walk(&clients[0], "a");
+    top = wire4_walk(&clients[0].wire, "a");
     for (uint32_t access = 1; access <= 3; access++) {
         args.access = access;
         opened = nfs4_must_open(&clients[0], &top, &args);
-        for (uint32_t type = NFS4C_READ; type <= NFS4C_WRITEW; type++) {
-            struct nfs4_lock_args lock = {
+        for (uint32_t type = WIRE4_READ_LT; type <= WIRE4_WRITEW_LT; type++) {
+            struct wire4_lock_args lock = {
                 .type = type, .length = 1, .new_owner = true, .stateid = opened.stateid, .owner = "l"};
-            bool write = type == NFS4C_WRITE || type == NFS4C_WRITEW;
+            bool write = type == WIRE4_WRITE_LT || type == WIRE4_WRITEW_LT;
 
             assert_int_equal(nfs4_try_lock(&clients[0], &opened.file, &lock, NULL, NULL),
                              access & (write ? 2 : 1) ? NFS4_OK : NFS4ERR_OPENMODE);
@@ -305,25 +306,25 @@ static void test_open_mode(void **state)
 
 static void test_wrong_arguments(void **state)
 {
-    struct nfs4_lock_args lock = {.type = NFS4C_WRITE, .length = 1, .new_owner = true, .owner = "l"};
+    struct wire4_lock_args lock = {.type = WIRE4_WRITE_LT, .length = 1, .new_owner = true, .owner = "l"};
     struct nfs4c *c = &clients[0];
-    struct nfs4_handle top;
+    struct wire4_handle top;
     struct holder holder;
 
     (void)state;
     one_client(1);
-    top = nfs4_walk(c, "a");
+    top = wire4_walk(&c->wire, "a");
     holder_init(&holder, c, "o", "wrong");
     lock.stateid = holder.opened.stateid;
     assert_int_equal(nfs4_try_lock(c, &top, &lock, NULL, NULL), NFS4ERR_ISDIR);
-    assert_int_equal(nfs4_try_lockt(c, &top, NFS4C_READ, 0, 1, "l", NULL), NFS4ERR_ISDIR);
+    assert_int_equal(nfs4_try_lockt(c, &top, WIRE4_READ_LT, 0, 1, "l", NULL), NFS4ERR_ISDIR);
     for (uint32_t type = 0; type <= 5; type += 5) {
         lock.type = type;
         assert_int_equal(nfs4_try_lock(c, &holder.opened.file, &lock, NULL, NULL), NFS4ERR_BADXDR);
         assert_int_equal(nfs4_try_lockt(c, &holder.opened.file, type, 0, 1, "l", NULL), NFS4ERR_BADXDR);
     }
-    lock.type = NFS4C_WRITE;
-    lock.stateid = nfs4_zeros;
+    lock.type = WIRE4_WRITE_LT;
+    lock.stateid = wire4_anonymous;
     assert_int_equal(nfs4_try_lock(c, &holder.opened.file, &lock, NULL, NULL), NFS4ERR_BAD_STATEID);
     lock.stateid = holder.opened.stateid;
     lock.new_owner = false; /* an open's stateid where a lock's belongs */
@@ -346,11 +347,11 @@ static void test_denied_leaves_nothing(void **state)
     one_client(1);
     holder_init(&holder, &clients[0], "o", "nothing");
     holder_init(&other, &clients[0], "p", "nothing");
-    assert_int_equal(set(&holder, NFS4C_WRITE, 0, 10, NULL), NFS4_OK);
+    assert_int_equal(set(&holder, WIRE4_WRITE_LT, 0, 10, NULL), NFS4_OK);
     state_counters(world->state, &before);
-    assert_int_equal(set(&other, NFS4C_WRITEW, 0, 10, &denied), NFS4ERR_DENIED);
+    assert_int_equal(set(&other, WIRE4_WRITEW_LT, 0, 10, &denied), NFS4ERR_DENIED);
     assert_string_equal(denied.owner, "o");
-    assert_int_equal(denied.clientid, clients[0].clientid);
+    assert_int_equal(denied.clientid, clients[0].wire.clientid);
     state_counters(world->state, &after);
     assert_int_equal(after.stateids, before.stateids);
     assert_int_equal(after.owners, before.owners);
@@ -361,19 +362,19 @@ static void test_denied_leaves_nothing(void **state)
 static void test_lock_stateid(void **state)
 {
     struct nfs4c *c = &clients[0];
-    struct nfs4_id ids[3];
+    struct wire4_stateid ids[3];
     struct holder holder;
     uint32_t count, status;
 
     (void)state;
     one_client(1);
     holder_init(&holder, c, "o", "stateid");
-    assert_int_equal(set(&holder, NFS4C_WRITE, 0, 10, NULL), NFS4_OK);
+    assert_int_equal(set(&holder, WIRE4_WRITE_LT, 0, 10, NULL), NFS4_OK);
     ids[0] = holder.lock;
     ids[1] = holder.opened.stateid;
-    ids[2] = nfs4_ones;
-    nfs4_begin(c);
-    nfs4_test_stateid(c, ids, 3);
+    ids[2] = wire4_bypass;
+    wire4_begin(&c->wire);
+    wire4_test_stateid(&c->wire, ids, 3);
     assert_int_equal(nfs4_call(c), NFS4_OK);
     nfs4_skip_sequence(c);
     nfs4_result(c, OP_TEST_STATEID, NFS4_OK);
@@ -384,22 +385,22 @@ static void test_lock_stateid(void **state)
         assert_int_equal(status, i == 2 ? NFS4ERR_BAD_STATEID : NFS4_OK);
     }
     assert_int_equal(nfs4_try_write(c, &holder.opened.file, &holder.lock), NFS4_OK);
-    nfs4_begin(c);
-    nfs4_free_stateid(c, &holder.lock);
+    wire4_begin(&c->wire);
+    wire4_free_stateid(&c->wire, &holder.lock);
     assert_int_equal(nfs4_call(c), NFS4ERR_LOCKS_HELD);
     assert_int_equal(unset(&holder, 0, TO_END), NFS4_OK);
-    nfs4_begin(c);
-    nfs4_free_stateid(c, &holder.lock);
+    wire4_begin(&c->wire);
+    wire4_free_stateid(&c->wire, &holder.lock);
     assert_int_equal(nfs4_call(c), NFS4_OK);
     assert_int_equal(nfs4_try_write(c, &holder.opened.file, &holder.lock), NFS4ERR_BAD_STATEID);
-    nfs4_begin(c);
-    nfs4_free_stateid(c, &holder.lock);
+    wire4_begin(&c->wire);
+    wire4_free_stateid(&c->wire, &holder.lock);
     assert_int_equal(nfs4_call(c), NFS4ERR_BAD_STATEID);
     holder.has_lock = false;
-    assert_int_equal(set(&holder, NFS4C_WRITE, 0, 10, NULL), NFS4_OK);
+    assert_int_equal(set(&holder, WIRE4_WRITE_LT, 0, 10, NULL), NFS4_OK);
     assert_int_equal(nfs4_try_close(c, &holder.opened.file, &holder.opened.stateid, 0), NFS4_OK);
     assert_int_equal(nfs4_try_write(c, &holder.opened.file, &holder.lock), NFS4ERR_BAD_STATEID);
-    assert_int_equal(nfs4_try_lockt(c, &holder.opened.file, NFS4C_WRITE, 0, 10, "p", NULL), NFS4_OK);
+    assert_int_equal(nfs4_try_lockt(c, &holder.opened.file, WIRE4_WRITE_LT, 0, 10, "p", NULL), NFS4_OK);
     nfs4_close_client(c);
 }
 
@@ -411,10 +412,10 @@ static void test_release_lockowner(void **state)
     (void)state;
     one_client(0);
     holder_init(&holder, c, "o", "release");
-    assert_int_equal(set(&holder, NFS4C_WRITE, 0, 10, NULL), NFS4_OK);
+    assert_int_equal(set(&holder, WIRE4_WRITE_LT, 0, 10, NULL), NFS4_OK);
     for (int i = 0; i < 3; i++) {
-        nfs4_begin(c);
-        nfs4_release_lockowner(c, i == 2 ? "unknown" : holder.name);
+        wire4_begin(&c->wire);
+        wire4_release_lockowner(&c->wire, i == 2 ? "unknown" : holder.name);
         assert_int_equal(nfs4_call(c), i == 0 ? NFS4ERR_LOCKS_HELD : NFS4_OK);
         if (i == 0)
             assert_int_equal(unset(&holder, 0, 10), NFS4_OK);
@@ -423,10 +424,10 @@ static void test_release_lockowner(void **state)
     /* It begins anew, with any number. */
     holder.has_lock = false;
     holder.seqid = 1000;
-    assert_int_equal(set(&holder, NFS4C_WRITE, 0, 10, NULL), NFS4_OK);
-    c->clientid ^= 1;
-    nfs4_begin(c);
-    nfs4_release_lockowner(c, holder.name);
+    assert_int_equal(set(&holder, WIRE4_WRITE_LT, 0, 10, NULL), NFS4_OK);
+    c->wire.clientid ^= 1;
+    wire4_begin(&c->wire);
+    wire4_release_lockowner(&c->wire, holder.name);
     assert_int_equal(nfs4_call(c), NFS4ERR_STALE_CLIENTID);
     nfs4_close_client(c);
 }

@@ -25,7 +25,7 @@ struct waiter {
     struct nfs4c c;
     char name[16];
     struct nfs4_opened opened;
-    struct nfs4_id lock;
+    struct wire4_stateid lock;
     bool has_lock;
 };
 static struct waiter waiters[CLIENTS];
@@ -34,14 +34,14 @@ static void come(struct waiter *waiter, const char *name, bool wants_back)
 {
     struct nfs4_open_args args = {
         .access = 3, .owner = waiter->name, .create = NFS4C_UNCHECKED, .mode = 0666, .name = "file"};
-    struct nfs4_handle top;
+    struct wire4_handle top;
 
     memset(waiter, 0, sizeof *waiter);
     snprintf(waiter->name, sizeof waiter->name, "%s", name);
     nfs4_open(&waiter->c, world, 1, 0, waiter->name);
     waiter->c.wants_back = wants_back;
     nfs4_introduce(&waiter->c);
-    top = nfs4_walk(&waiter->c, "a");
+    top = wire4_walk(&waiter->c.wire, "a");
     waiter->opened = nfs4_must_open(&waiter->c, &top, &args);
     assert_int_equal(waiter->opened.flags, wants_back ? 4 | 32 : 4);
 }
@@ -75,12 +75,12 @@ static int tear_down(void **state)
 
 static uint32_t ask_range(struct waiter *waiter, uint32_t type, uint64_t offset, uint64_t length)
 {
-    struct nfs4_lock_args args = {.type = type,
-                                  .offset = offset,
-                                  .length = length,
-                                  .new_owner = !waiter->has_lock,
-                                  .stateid = waiter->has_lock ? waiter->lock : waiter->opened.stateid,
-                                  .owner = waiter->name};
+    struct wire4_lock_args args = {.type = type,
+                                   .offset = offset,
+                                   .length = length,
+                                   .new_owner = !waiter->has_lock,
+                                   .stateid = waiter->has_lock ? waiter->lock : waiter->opened.stateid,
+                                   .owner = waiter->name};
     uint32_t status = nfs4_try_lock(&waiter->c, &waiter->opened.file, &args, &waiter->lock, NULL);
 
     if (status == NFS4_OK)
@@ -102,7 +102,7 @@ static uint32_t give_back(struct waiter *waiter)
 static void hear(struct waiter *waiter)
 {
     nfsworld_turn(world, 5);
-    nfs4_begin(&waiter->c);
+    wire4_begin(&waiter->c.wire);
     assert_int_equal(nfs4_call(&waiter->c), NFS4_OK);
     nfsworld_turn(world, 5);
 }
@@ -119,9 +119,9 @@ static uint32_t locks(void)
 static void test_order(void **state)
 {
     (void)state;
-    assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
+    assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
     for (int i = 1; i < CLIENTS; i++)
-        assert_int_equal(ask(&waiters[i], NFS4C_WRITEW), NFS4ERR_DENIED);
+        assert_int_equal(ask(&waiters[i], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
     for (int i = 1; i < CLIENTS; i++) {
         assert_int_equal(give_back(&waiters[i - 1]), NFS4_OK);
         for (int other = 1; other < CLIENTS; other++)
@@ -129,14 +129,14 @@ static void test_order(void **state)
         for (int other = 1; other < CLIENTS; other++)
             assert_int_equal(waiters[other].c.called, other <= i ? 1 : 0);
         assert_string_equal(waiters[i].c.called_owner, waiters[i].name);
-        assert_int_equal(waiters[i].c.called_clientid, waiters[i].c.clientid);
+        assert_int_equal(waiters[i].c.called_clientid, waiters[i].c.wire.clientid);
         assert_int_equal(waiters[i].c.called_minor, 1);
         assert_memory_equal(waiters[i].c.called_handle.data, waiters[i].opened.file.data, 32);
         /* Nobody else gets it in between, those who wait and those who don't. */
-        assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4ERR_DENIED);
+        assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4ERR_DENIED);
         if (i + 1 < CLIENTS)
-            assert_int_equal(ask(&waiters[i + 1], NFS4C_WRITEW), NFS4ERR_DENIED);
-        assert_int_equal(ask(&waiters[i], NFS4C_WRITEW), NFS4_OK);
+            assert_int_equal(ask(&waiters[i + 1], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
+        assert_int_equal(ask(&waiters[i], WIRE4_WRITEW_LT), NFS4_OK);
     }
     nfsworld_advance(world, RESERVED_MS + 2000);
     assert_int_equal(locks(), 1); /* what was fetched stays */
@@ -146,14 +146,14 @@ static void test_order(void **state)
 static void test_shared(void **state)
 {
     (void)state;
-    assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
-    assert_int_equal(ask(&waiters[1], NFS4C_READW), NFS4ERR_DENIED);
-    assert_int_equal(ask(&waiters[2], NFS4C_READW), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], WIRE4_READW_LT), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[2], WIRE4_READW_LT), NFS4ERR_DENIED);
     assert_int_equal(give_back(&waiters[0]), NFS4_OK);
     for (int i = 1; i <= 2; i++) {
         hear(&waiters[i]);
         assert_int_equal(waiters[i].c.called, 1);
-        assert_int_equal(ask(&waiters[i], NFS4C_READW), NFS4_OK);
+        assert_int_equal(ask(&waiters[i], WIRE4_READW_LT), NFS4_OK);
     }
 }
 
@@ -161,9 +161,9 @@ static void test_shared(void **state)
 static void test_not_fetched(void **state)
 {
     (void)state;
-    assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
-    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
-    assert_int_equal(ask(&waiters[2], NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[2], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
     assert_int_equal(give_back(&waiters[0]), NFS4_OK);
     hear(&waiters[1]);
     hear(&waiters[2]);
@@ -172,21 +172,21 @@ static void test_not_fetched(void **state)
     nfsworld_advance(world, RESERVED_MS + 2000);
     hear(&waiters[2]);
     assert_int_equal(waiters[2].c.called, 1);
-    assert_int_equal(ask(&waiters[1], NFS4C_WRITE), NFS4ERR_DENIED);
-    assert_int_equal(ask(&waiters[2], NFS4C_WRITEW), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], WIRE4_WRITE_LT), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[2], WIRE4_WRITEW_LT), NFS4_OK);
 }
 
 /* Who does not ask again for a lease has given up. */
 static void test_given_up(void **state)
 {
     (void)state;
-    assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
-    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
-    assert_int_equal(ask(&waiters[2], NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[2], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
     nfsworld_advance(world, LEASE_MS / 2);
     for (int i = 0; i < CLIENTS; i++)
         hear(&waiters[i]);
-    assert_int_equal(ask(&waiters[2], NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[2], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
     nfsworld_advance(world, LEASE_MS / 2 + 2000);
     for (int i = 0; i < CLIENTS; i++)
         hear(&waiters[i]);
@@ -205,8 +205,8 @@ static void test_not_told(void **state)
     for (int how = 0; how < 4; how++) {
         struct waiter *first = &waiters[0], *second = &waiters[1];
 
-        assert_int_equal(ask(first, NFS4C_WRITE), NFS4_OK);
-        assert_int_equal(ask(second, NFS4C_WRITEW), NFS4ERR_DENIED);
+        assert_int_equal(ask(first, WIRE4_WRITE_LT), NFS4_OK);
+        assert_int_equal(ask(second, WIRE4_WRITEW_LT), NFS4ERR_DENIED);
         second->c.answer = how == 0 ? NFS4ERR_NOTSUPP : NFS4_OK;
         second->c.sequence_answer = how == 1 ? NFS4ERR_BADSESSION : 0;
         second->c.deaf = how == 2;
@@ -215,10 +215,10 @@ static void test_not_told(void **state)
         assert_int_equal(give_back(first), NFS4_OK);
         hear(second);
         if (how == 2) {
-            assert_int_equal(ask(first, NFS4C_WRITE), NFS4ERR_DENIED);
+            assert_int_equal(ask(first, WIRE4_WRITE_LT), NFS4ERR_DENIED);
             nfsworld_advance(world, RESERVED_MS + 2000);
         }
-        assert_int_equal(ask(first, NFS4C_WRITE), NFS4_OK);
+        assert_int_equal(ask(first, WIRE4_WRITE_LT), NFS4_OK);
         assert_int_equal(give_back(first), NFS4_OK);
     }
     assert_int_equal(locks(), 0);
@@ -230,18 +230,18 @@ static void test_another_request(void **state)
 {
     (void)state;
     for (int told = 0; told <= 1; told++) {
-        assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
-        assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
+        assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
+        assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
         if (told) {
             assert_int_equal(give_back(&waiters[0]), NFS4_OK);
             hear(&waiters[1]);
         }
-        assert_int_equal(ask_range(&waiters[1], NFS4C_WRITE, 100, 10), NFS4_OK);
+        assert_int_equal(ask_range(&waiters[1], WIRE4_WRITE_LT, 100, 10), NFS4_OK);
         if (!told)
             assert_int_equal(give_back(&waiters[0]), NFS4_OK);
         hear(&waiters[1]);
         assert_int_equal(locks(), 1);
-        assert_int_equal(ask(&waiters[2], NFS4C_WRITE), NFS4_OK);
+        assert_int_equal(ask(&waiters[2], WIRE4_WRITE_LT), NFS4_OK);
         assert_int_equal(give_back(&waiters[2]), NFS4_OK);
         assert_int_equal(give_back(&waiters[1]), NFS4_OK);
         waiters[1].c.called = 0;
@@ -253,11 +253,12 @@ static void test_another_request(void **state)
 static void test_with_other_ranges(void **state)
 {
     (void)state;
-    assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
-    assert_int_equal(ask_range(&waiters[1], NFS4C_WRITE, 100, 10), NFS4_OK);
+    assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
+    assert_int_equal(ask_range(&waiters[1], WIRE4_WRITE_LT, 100, 10), NFS4_OK);
     for (int faster = 0; faster <= 1; faster++) {
-        assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
-        assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED); /* asking again is no other wait */
+        assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
+        assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT),
+                         NFS4ERR_DENIED); /* asking again is no other wait */
         assert_int_equal(give_back(&waiters[0]), NFS4_OK);
         nfsworld_turn(world, 5);
         assert_int_equal(locks(), 1);
@@ -268,28 +269,28 @@ static void test_with_other_ranges(void **state)
         nfsworld_advance(world, RESERVED_MS + 2000); /* nothing is taken back either */
         assert_int_equal(locks(), 1);
         if (!faster)
-            assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
+            assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
     }
-    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT), NFS4_OK);
     assert_int_equal(locks(), 2);
-    assert_int_equal(ask(&waiters[2], NFS4C_WRITE), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[2], WIRE4_WRITE_LT), NFS4ERR_DENIED);
 
     /* An upgrade: others' shared ranges are in the way, its own is not. */
     assert_int_equal(give_back(&waiters[1]), NFS4_OK);
-    assert_int_equal(ask(&waiters[1], NFS4C_READ), NFS4_OK);
-    assert_int_equal(ask(&waiters[2], NFS4C_READ), NFS4_OK);
-    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[1], WIRE4_READ_LT), NFS4_OK);
+    assert_int_equal(ask(&waiters[2], WIRE4_READ_LT), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
     assert_int_equal(give_back(&waiters[2]), NFS4_OK);
     hear(&waiters[1]);
     assert_int_equal(waiters[1].c.called, 3);
-    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT), NFS4_OK);
     assert_int_equal(locks(), 1);
     assert_int_equal(give_back(&waiters[1]), NFS4_OK);
 
     /* It goes away while it waits. */
-    assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
-    assert_int_equal(ask_range(&waiters[1], NFS4C_WRITE, 100, 10), NFS4_OK);
-    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
+    assert_int_equal(ask_range(&waiters[1], WIRE4_WRITE_LT, 100, 10), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
     assert_int_equal(nfs4_try_close(&waiters[1].c, &waiters[1].opened.file, &waiters[1].opened.stateid, 0),
                      NFS4_OK);
     assert_int_equal(locks(), 1);
@@ -302,16 +303,16 @@ static void test_with_other_ranges(void **state)
 /* The end of an open, a session, a client while it waits. */
 static void test_end_while_waiting(void **state)
 {
-    struct nfs4_id opened;
+    struct wire4_stateid opened;
 
     (void)state;
     for (int told = 0; told <= 1; told++) {
         struct nfs4_open_args args = {
             .access = 3, .owner = waiters[1].name, .create = NFS4C_NOCREATE, .name = "file"};
-        struct nfs4_handle top = nfs4_walk(&waiters[1].c, "a");
+        struct wire4_handle top = wire4_walk(&waiters[1].c.wire, "a");
 
-        assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
-        assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
+        assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
+        assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
         if (told) {
             assert_int_equal(give_back(&waiters[0]), NFS4_OK);
             hear(&waiters[1]);
@@ -324,12 +325,12 @@ static void test_end_while_waiting(void **state)
         assert_int_equal(locks(), 0);
         waiters[1].has_lock = false;
         waiters[1].opened = nfs4_must_open(&waiters[1].c, &top, &args);
-        assert_int_equal(ask(&waiters[2], NFS4C_WRITE), NFS4_OK);
+        assert_int_equal(ask(&waiters[2], WIRE4_WRITE_LT), NFS4_OK);
         assert_int_equal(give_back(&waiters[2]), NFS4_OK);
     }
     /* A new life of the client. */
-    assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
-    assert_int_equal(ask(&waiters[1], NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
+    assert_int_equal(ask(&waiters[1], WIRE4_WRITEW_LT), NFS4ERR_DENIED);
     waiters[1].c.verifier++;
     nfs4_introduce(&waiters[1].c);
     assert_int_equal(give_back(&waiters[0]), NFS4_OK);
@@ -342,24 +343,24 @@ static void test_end_while_waiting(void **state)
 static void test_deadlock(void **state)
 {
     struct waiter *one = &waiters[0], *two = &waiters[1];
-    struct nfs4_lock_args lock = {.type = NFS4C_WRITE, .length = 10, .new_owner = true};
-    struct nfs4_id id;
+    struct wire4_lock_args lock = {.type = WIRE4_WRITE_LT, .length = 10, .new_owner = true};
+    struct wire4_stateid id;
 
     (void)state;
     /* Only owners without ranges on the file queue, so the two need a file each. */
     struct nfs4_open_args args = {
         .access = 3, .owner = "o", .create = NFS4C_UNCHECKED, .mode = 0666, .name = "second file"};
-    struct nfs4_handle top = nfs4_walk(&one->c, "a");
+    struct wire4_handle top = wire4_walk(&one->c.wire, "a");
     struct nfs4_opened one_second = nfs4_must_open(&one->c, &top, &args);
     struct nfs4_opened two_second = nfs4_must_open(&two->c, &top, &args);
 
-    assert_int_equal(ask(one, NFS4C_WRITE), NFS4_OK);
+    assert_int_equal(ask(one, WIRE4_WRITE_LT), NFS4_OK);
     lock.owner = two->name;
     lock.stateid = two_second.stateid;
     assert_int_equal(nfs4_try_lock(&two->c, &two_second.file, &lock, &id, NULL), NFS4_OK);
-    assert_int_equal(ask(two, NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(ask(two, WIRE4_WRITEW_LT), NFS4ERR_DENIED);
     lock.owner = one->name;
-    lock.type = NFS4C_WRITEW;
+    lock.type = WIRE4_WRITEW_LT;
     lock.stateid = one_second.stateid;
     assert_int_equal(nfs4_try_lock(&one->c, &one_second.file, &lock, &id, NULL), NFS4ERR_DEADLOCK);
 }
@@ -371,15 +372,15 @@ static void test_polling(void **state)
 
     (void)state;
     come(&poller, "poller", false);
-    assert_int_equal(ask(&waiters[0], NFS4C_WRITE), NFS4_OK);
-    assert_int_equal(ask(&poller, NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[0], WIRE4_WRITE_LT), NFS4_OK);
+    assert_int_equal(ask(&poller, WIRE4_WRITEW_LT), NFS4ERR_DENIED);
     assert_int_equal(give_back(&waiters[0]), NFS4_OK);
     nfsworld_turn(world, 5);
     assert_int_equal(locks(), 0);
-    assert_int_equal(ask(&waiters[1], NFS4C_WRITE), NFS4_OK);
-    assert_int_equal(ask(&poller, NFS4C_WRITEW), NFS4ERR_DENIED);
+    assert_int_equal(ask(&waiters[1], WIRE4_WRITE_LT), NFS4_OK);
+    assert_int_equal(ask(&poller, WIRE4_WRITEW_LT), NFS4ERR_DENIED);
     assert_int_equal(give_back(&waiters[1]), NFS4_OK);
-    assert_int_equal(ask(&poller, NFS4C_WRITEW), NFS4_OK);
+    assert_int_equal(ask(&poller, WIRE4_WRITEW_LT), NFS4_OK);
     assert_int_equal(poller.c.called, 0);
     nfs4_close_client(&poller.c);
 }

@@ -16,7 +16,7 @@
 
 static struct nfsworld *world;
 static struct nfs4c old, c, user; /* 4.0 and 4.1 as root, 4.1 as user 1000 */
-static struct nfs4_handle top;
+static struct wire4_handle top;
 
 static int set_up(void **state)
 {
@@ -30,7 +30,7 @@ static int set_up(void **state)
     nfs4_introduce(&old);
     nfs4_introduce(&c);
     nfs4_introduce(&user);
-    top = nfs4_walk(&c, "a");
+    top = wire4_walk(&c.wire, "a");
     return 0;
 }
 
@@ -51,20 +51,20 @@ static struct nfs4_open_args named(const char *name, const char *owner)
 }
 
 /* OPEN as one compound, and its result. */
-static uint32_t open_full(struct nfs4c *client, const struct nfs4_handle *at,
-                          const struct nfs4_open_args *args, struct nfs4_open_result *result_r)
+static uint32_t open_full(struct nfs4c *client, const struct wire4_handle *at,
+                          const struct nfs4_open_args *args, struct wire4_result *result_r)
 {
     uint32_t status;
 
-    nfs4_begin(client);
-    nfs4_putfh(client, at);
+    wire4_begin(&client->wire);
+    wire4_putfh(&client->wire, at);
     nfs4_open_op(client, args);
     nfs4_call(client);
     nfs4_skip_sequence(client);
     nfs4_result(client, OP_PUTFH, NFS4_OK);
     status = nfs4_result_status(client, OP_OPEN);
     if (status == NFS4_OK)
-        *result_r = nfs4_open_read(client);
+        *result_r = client->result;
     return status;
 }
 
@@ -72,7 +72,7 @@ static uint32_t open_full(struct nfs4c *client, const struct nfs4_handle *at,
 
 static void test_create_modes(void **state)
 {
-    struct nfs4_open_result result;
+    struct wire4_result result;
     struct nfs4_open_args args = named("made", "o");
 
     (void)state;
@@ -81,16 +81,16 @@ static void test_create_modes(void **state)
     args.create = NFS4C_UNCHECKED;
     assert_int_equal(open_full(&c, &top, &args, &result), NFS4_OK);
     assert_true(result.atomic && result.after > result.before);
-    assert_int_equal(result.attributes[1], 1u << (FATTR4_MODE - 32));
+    assert_int_equal(result.set.words[1], 1u << (FATTR4_MODE - 32));
     assert_int_equal(result.flags, 4); /* POSIX locks */
     assert_int_equal(result.stateid.seqid, 1);
     assert_int_equal(open_full(&c, &top, &args, &result), NFS4_OK);
     assert_true(result.after == result.before);
-    assert_int_equal(result.attributes[1], 0);
+    assert_int_equal(result.set.words[1], 0);
     assert_int_equal(result.stateid.seqid, 2);
     args.has_size = true;
     assert_int_equal(open_full(&c, &top, &args, &result), NFS4_OK);
-    assert_int_equal(result.attributes[0], 1u << FATTR4_SIZE);
+    assert_int_equal(result.set.words[0], 1u << FATTR4_SIZE);
     args.has_size = false;
     args.create = NFS4C_GUARDED;
     assert_int_equal(open_full(&c, &top, &args, &result), NFS4ERR_EXIST);
@@ -100,7 +100,7 @@ static void test_create_modes(void **state)
         assert_int_equal(open_full(&c, &top, &args, &result), NFS4ERR_EXIST);
         args.name = mode == NFS4C_EXCLUSIVE ? "exclusive" : "exclusive 1";
         assert_int_equal(open_full(&c, &top, &args, &result), NFS4_OK);
-        assert_int_equal(result.attributes[1], mode == NFS4C_EXCLUSIVE ? 0 : 1u << (FATTR4_MODE - 32));
+        assert_int_equal(result.set.words[1], mode == NFS4C_EXCLUSIVE ? 0 : 1u << (FATTR4_MODE - 32));
         assert_int_equal(open_full(&c, &top, &args, &result), NFS4_OK);
         args.verifier = 2;
         assert_int_equal(open_full(&c, &top, &args, &result), NFS4ERR_EXIST);
@@ -117,9 +117,9 @@ static void test_names_and_types(void **state)
     } rows[] = {{"", NFS4ERR_INVAL},      {".", NFS4ERR_BADNAME},  {"..", NFS4ERR_BADNAME},
                 {"a/b", NFS4ERR_BADCHAR}, {"\xff", NFS4ERR_INVAL}, {longest, NFS4ERR_NAMETOOLONG}};
     struct nfs4_open_args args = named("", "o");
-    struct nfs4_open_result result;
+    struct wire4_result result;
     struct nfs4_opened opened;
-    struct nfs4_handle root = nfs4_walk(&c, "");
+    struct wire4_handle root = wire4_walk(&c.wire, "");
 
     (void)state;
     memset(longest, 'x', 256);
@@ -149,7 +149,7 @@ static void test_names_and_types(void **state)
 static void test_claims(void **state)
 {
     struct nfs4_open_args args = named("claims", "o");
-    struct nfs4_open_result result;
+    struct wire4_result result;
     struct nfs4_opened opened;
     const struct {
         uint32_t claim, status;
@@ -176,7 +176,7 @@ static void test_claims(void **state)
 static void test_access_and_wishes(void **state)
 {
     struct nfs4_open_args args = named("wishes", "o");
-    struct nfs4_open_result result;
+    struct wire4_result result;
     const struct {
         uint32_t access, deny, status, delegation, why;
     } rows[] = {
@@ -204,7 +204,7 @@ static void test_access_and_wishes(void **state)
             assert_int_equal(result.why, rows[i].why);
         }
         if (rows[i].access > 3) {
-            args.seqid = old.count;
+            args.seqid = old.wire.put;
             assert_int_equal(open_full(&old, &top, &args, &result), NFS4ERR_INVAL);
         }
     }
@@ -224,7 +224,7 @@ static void test_rights(void **state)
         {0601, 2, NFS4ERR_ACCESS},
     };
     struct nfs4_open_args args;
-    struct nfs4_open_result result;
+    struct wire4_result result;
     struct nfs4_opened opened;
     char name[32];
 
@@ -255,9 +255,9 @@ static void test_rights(void **state)
 static void test_truncate_is_checked(void **state)
 {
     struct nfs4_open_args args = named("emptied", "o"), other = named("emptied", "p");
-    struct nfs4_open_result result;
+    struct wire4_result result;
     struct nfs4_opened opened;
-    struct nfs4_handle file;
+    struct wire4_handle file;
     uint32_t count = 0;
     bool eof;
 
@@ -274,9 +274,9 @@ static void test_truncate_is_checked(void **state)
     args.deny = 2;
     opened = nfs4_must_open(&c, &top, &args);
     assert_int_equal(open_full(&c, &top, &other, &result), NFS4ERR_SHARE_DENIED);
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &file);
-    nfs4_read(&c, &opened.stateid, 0, 16);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &file);
+    wire4_read(&c.wire, OP_READ, &opened.stateid, 0, 16);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     nfs4_skip_sequence(&c);
     nfs4_result(&c, OP_PUTFH, NFS4_OK);
@@ -326,7 +326,7 @@ static void test_upgrade_and_downgrade(void **state)
                 {2, 0, NFS4_OK},       {3, 0, NFS4ERR_INVAL}, {1, 0, NFS4ERR_INVAL}};
     struct nfs4_open_args args = named("graded", "o");
     struct nfs4_opened opened;
-    struct nfs4_id id;
+    struct wire4_stateid id;
 
     (void)state;
     args.access = 1;
@@ -338,16 +338,16 @@ static void test_upgrade_and_downgrade(void **state)
     assert_int_equal(opened.stateid.seqid, id.seqid + 1);
     id = opened.stateid;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        nfs4_begin(&c);
-        nfs4_putfh(&c, &opened.file);
-        nfs4_open_downgrade(&c, &id, 0, rows[i].access, rows[i].deny);
+        wire4_begin(&c.wire);
+        wire4_putfh(&c.wire, &opened.file);
+        wire4_op_open_downgrade(&c.wire, &id, 0, rows[i].access, rows[i].deny);
         assert_int_equal(nfs4_call(&c), rows[i].status);
         if (rows[i].status != NFS4_OK)
             continue;
         nfs4_skip_sequence(&c);
         nfs4_result(&c, OP_PUTFH, NFS4_OK);
         nfs4_result(&c, OP_OPEN_DOWNGRADE, NFS4_OK);
-        id = nfs4_id_read(&c);
+        id = c.result.stateid;
     }
     assert_int_equal(nfs4_try_write(&c, &opened.file, &id), NFS4_OK);
 }
@@ -369,19 +369,22 @@ static void test_special_stateids(void **state)
         denying.access = 3;
         denying.deny = deny;
         denier = nfs4_must_open(&c, &top, &denying);
-        assert_int_equal(nfs4_try_read(&c, &opened.file, &nfs4_zeros), deny & 1 ? NFS4ERR_LOCKED : NFS4_OK);
+        assert_int_equal(nfs4_try_read(&c, &opened.file, &wire4_anonymous),
+                         deny & 1 ? NFS4ERR_LOCKED : NFS4_OK);
         /* To let this one pass is up to the server (RFC 8881 8.2.3); ours does not. */
-        assert_int_equal(nfs4_try_read(&c, &opened.file, &nfs4_ones), deny & 1 ? NFS4ERR_LOCKED : NFS4_OK);
-        assert_int_equal(nfs4_try_write(&c, &opened.file, &nfs4_zeros), deny & 2 ? NFS4ERR_LOCKED : NFS4_OK);
-        assert_int_equal(nfs4_try_write(&c, &opened.file, &nfs4_ones), deny & 2 ? NFS4ERR_LOCKED : NFS4_OK);
-        nfs4_begin(&c);
-        nfs4_putfh(&c, &opened.file);
-        nfs4_truncate(&c, &nfs4_zeros, 0);
+        assert_int_equal(nfs4_try_read(&c, &opened.file, &wire4_bypass), deny & 1 ? NFS4ERR_LOCKED : NFS4_OK);
+        assert_int_equal(nfs4_try_write(&c, &opened.file, &wire4_anonymous),
+                         deny & 2 ? NFS4ERR_LOCKED : NFS4_OK);
+        assert_int_equal(nfs4_try_write(&c, &opened.file, &wire4_bypass),
+                         deny & 2 ? NFS4ERR_LOCKED : NFS4_OK);
+        wire4_begin(&c.wire);
+        wire4_putfh(&c.wire, &opened.file);
+        nfs4_truncate(&c, &wire4_anonymous, 0);
         assert_int_equal(nfs4_call(&c), deny & 2 ? NFS4ERR_LOCKED : NFS4_OK);
         assert_int_equal(nfs4_try_close(&c, &denier.file, &denier.stateid, 0), NFS4_OK);
     }
     /* Nor does a special stateid give rights. */
-    assert_int_equal(nfs4_try_write(&user, &opened.file, &nfs4_zeros), NFS4ERR_ACCESS);
+    assert_int_equal(nfs4_try_write(&user, &opened.file, &wire4_anonymous), NFS4ERR_ACCESS);
 }
 
 /* ---- stateids ---- */
@@ -393,7 +396,7 @@ static void test_wrong_stateids(void **state)
     struct nfs4_opened opened = nfs4_must_open(&c, &top, &args),
                        elsewhere = nfs4_must_open(&c, &top, &another);
     struct nfs4_opened again = nfs4_must_open(&c, &top, &args), reading;
-    struct nfs4_id id = again.stateid;
+    struct wire4_stateid id = again.stateid;
 
     (void)state;
     reader.access = 1;
@@ -418,12 +421,12 @@ static void test_wrong_stateids(void **state)
     id.other[0] ^= 0x40;
     assert_int_equal(nfs4_try_read(&c, &opened.file, &id), NFS4ERR_STALE_STATEID);
     /* Almost special. */
-    id = nfs4_zeros;
+    id = wire4_anonymous;
     for (uint32_t seqid = 2; seqid < 4; seqid++) {
         id.seqid = seqid;
         assert_int_equal(nfs4_try_read(&c, &opened.file, &id), NFS4ERR_BAD_STATEID);
     }
-    id = nfs4_ones;
+    id = wire4_bypass;
     id.seqid = 1;
     assert_int_equal(nfs4_try_read(&c, &opened.file, &id), NFS4ERR_BAD_STATEID);
     /* Closed. */
@@ -442,7 +445,7 @@ static void test_stolen_stateid(void **state)
     args.mode = 0600;
     opened = nfs4_must_open(&c, &top, &args);
     assert_int_equal(nfs4_try_write(&c, &opened.file, &opened.stateid), NFS4_OK);
-    rpcclient_sys(c.rpc, 1000, 1000, NULL, 0);
+    rpcclient_sys(c.wire.rpc, 1000, 1000, NULL, 0);
     assert_int_equal(nfs4_try_write(&c, &opened.file, &opened.stateid), NFS4ERR_ACCESS);
     assert_int_equal(nfs4_try_read(&c, &opened.file, &opened.stateid), NFS4ERR_ACCESS);
 }
@@ -450,64 +453,64 @@ static void test_stolen_stateid(void **state)
 static void test_current_stateid(void **state)
 {
     struct nfs4_open_args args = named("current", "o");
-    struct nfs4_lock_args lock = {
-        .type = NFS4C_WRITE, .length = 1, .new_owner = true, .owner = "l", .stateid = nfs4_current};
+    struct wire4_lock_args lock = {
+        .type = WIRE4_WRITE_LT, .length = 1, .new_owner = true, .owner = "l", .stateid = wire4_current};
     struct nfs4_opened opened = {.flags = 0};
 
     (void)state;
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
     nfs4_open_op(&c, &args);
-    nfs4_write(&c, &nfs4_current, 0, "text");
-    nfs4_lock(&c, &lock);
-    nfs4_write(&c, &nfs4_current, 0, "text");
-    nfs4_locku(&c, &nfs4_current, 0, 0, 1);
-    nfs4_savefh(&c);
-    nfs4_getfh(&c);
+    nfs4_write(&c, &wire4_current, 0, "text");
+    wire4_op_lock(&c.wire, &lock);
+    nfs4_write(&c, &wire4_current, 0, "text");
+    wire4_op_locku(&c.wire, &wire4_current, 0, 0, 1);
+    wire4_savefh(&c.wire);
+    wire4_getfh(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
     nfs4_open_op(&c, &args);
-    nfs4_savefh(&c);
-    nfs4_putrootfh(&c);
-    nfs4_restorefh(&c); /* brings the stateid back */
-    nfs4_close(&c, &nfs4_current, 0);
-    nfs4_close(&c, &nfs4_current, 0); /* what CLOSE leaves is never good */
+    wire4_savefh(&c.wire);
+    wire4_putrootfh(&c.wire);
+    wire4_restorefh(&c.wire); /* brings the stateid back */
+    wire4_op_close(&c.wire, &wire4_current, 0);
+    wire4_op_close(&c.wire, &wire4_current, 0); /* what CLOSE leaves is never good */
     assert_int_equal(nfs4_call(&c), NFS4ERR_BAD_STATEID);
-    assert_int_equal(c.answered, 8);
+    assert_int_equal(c.wire.count, 8);
     /* Another filehandle takes it away. */
     opened = nfs4_must_open(&c, &top, &args);
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
     nfs4_open_op(&c, &args);
-    nfs4_putfh(&c, &opened.file);
-    nfs4_close(&c, &nfs4_current, 0);
+    wire4_putfh(&c.wire, &opened.file);
+    wire4_op_close(&c.wire, &wire4_current, 0);
     assert_int_equal(nfs4_call(&c), NFS4ERR_BAD_STATEID);
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &opened.file);
-    nfs4_free_stateid(&c, &nfs4_current);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &opened.file);
+    wire4_free_stateid(&c.wire, &wire4_current);
     assert_int_equal(nfs4_call(&c), NFS4ERR_BAD_STATEID);
 }
 
 /* ---- 4.0: owners ---- */
 
-static uint32_t open_confirm(const struct nfs4_handle *file, struct nfs4_id *id, uint32_t seqid)
+static uint32_t open_confirm(const struct wire4_handle *file, struct wire4_stateid *id, uint32_t seqid)
 {
-    nfs4_begin(&old);
-    nfs4_putfh(&old, file);
-    nfs4_open_confirm(&old, id, seqid);
+    wire4_begin(&old.wire);
+    wire4_putfh(&old.wire, file);
+    wire4_op_open_confirm(&old.wire, id, seqid);
     nfs4_call(&old);
     nfs4_result(&old, OP_PUTFH, NFS4_OK);
     if (nfs4_result_status(&old, OP_OPEN_CONFIRM) == NFS4_OK)
-        *id = nfs4_id_read(&old);
-    return old.status;
+        *id = old.result.stateid;
+    return old.wire.status;
 }
 
 static void test_open_confirm(void **state)
 {
     struct nfs4_open_args args = named("confirmed", "c1");
     struct nfs4_opened opened, second;
-    struct nfs4_id id;
+    struct wire4_stateid id;
 
     (void)state;
     args.seqid = 10;
@@ -544,22 +547,22 @@ static void test_open_confirm(void **state)
 static void replay_is_same(void)
 {
     uint8_t first[2048];
-    size_t length = old.reply.left;
+    size_t length = old.wire.reply.left;
 
     assert_true(length <= sizeof first);
-    memcpy(first, old.reply.at, length);
+    memcpy(first, old.wire.reply.at, length);
     nfs4_reconnect(&old);
     nfs4_call_again(&old, false); /* another xid: not the RPC layer's cache */
-    assert_int_equal(old.reply.left, length);
-    assert_memory_equal(old.reply.at, first, length);
+    assert_int_equal(old.wire.reply.left, length);
+    assert_memory_equal(old.wire.reply.at, first, length);
 }
 
 static void test_replay(void **state)
 {
     struct nfs4_open_args args = named("replayed", "r1"), denied = named("replayed", "r1");
-    struct nfs4_lock_args lock = {.type = NFS4C_WRITE, .length = 10, .new_owner = true, .owner = "l"};
+    struct wire4_lock_args lock = {.type = WIRE4_WRITE_LT, .length = 10, .new_owner = true, .owner = "l"};
     struct nfs4_opened opened;
-    struct nfs4_id id, lock_id;
+    struct wire4_stateid id, lock_id;
 
     (void)state;
     args.seqid = UINT32_MAX - 1;
@@ -570,9 +573,9 @@ static void test_replay(void **state)
     assert_int_equal(nfs4_try_open(&old, &top, &args, &opened), NFS4_OK);
     replay_is_same();
     /* GETFH behind a replayed OPEN finds the file, though it is gone by name. */
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_remove(&c, "replayed");
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_remove(&c.wire, "replayed");
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     replay_is_same();
     /* The same number for another operation, or one out of order. */
@@ -614,15 +617,15 @@ static void test_open_outlives_name(void **state)
     struct nfs4_opened opened = nfs4_must_open(&c, &top, &args);
 
     (void)state;
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_remove(&c, "unlinked");
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_remove(&c.wire, "unlinked");
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     assert_int_equal(nfs4_try_write(&c, &opened.file, &opened.stateid), NFS4_OK);
     assert_int_equal(nfs4_try_read(&c, &opened.file, &opened.stateid), NFS4_OK);
     assert_int_equal(nfs4_try_close(&c, &opened.file, &opened.stateid, 0), NFS4_OK);
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &opened.file);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &opened.file);
     assert_int_equal(nfs4_call(&c), NFS4ERR_STALE);
 }
 

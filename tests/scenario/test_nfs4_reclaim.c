@@ -48,33 +48,33 @@ struct actor {
     char name[32];
     struct nfs4_open_args open;
     struct nfs4_opened opened;
-    struct nfs4_id lock;
+    struct wire4_stateid lock;
     uint32_t lock_seqid;
 };
 
 static uint32_t lock_first(struct actor *actor, bool reclaim)
 {
-    struct nfs4_lock_args lock = {.type = NFS4C_WRITE,
-                                  .reclaim = reclaim,
-                                  .length = 10,
-                                  .new_owner = true,
-                                  .open_seqid = actor->open.seqid++,
-                                  .lock_seqid = actor->lock_seqid++,
-                                  .stateid = actor->opened.stateid,
-                                  .owner = actor->name};
+    struct wire4_lock_args lock = {.type = WIRE4_WRITE_LT,
+                                   .reclaim = reclaim,
+                                   .length = 10,
+                                   .new_owner = true,
+                                   .open_seqid = actor->open.seqid++,
+                                   .lock_seqid = actor->lock_seqid++,
+                                   .stateid = actor->opened.stateid,
+                                   .owner = actor->name};
 
     return nfs4_try_lock(&actor->c, &actor->opened.file, &lock, &actor->lock, NULL);
 }
 
 static void come(struct actor *actor, uint32_t minor, const char *name, const char *file)
 {
-    struct nfs4_handle top;
+    struct wire4_handle top;
 
     memset(actor, 0, sizeof *actor);
     snprintf(actor->name, sizeof actor->name, "%s", name);
     nfs4_open(&actor->c, world, minor, 0, actor->name);
     nfs4_introduce(&actor->c);
-    top = nfs4_walk(&actor->c, "a");
+    top = wire4_walk(&actor->c.wire, "a");
     actor->open = (struct nfs4_open_args){
         .access = 3, .deny = 2, .owner = actor->name, .create = NFS4C_UNCHECKED, .mode = 0666, .name = file};
     actor->opened = nfs4_must_open(&actor->c, &top, &actor->open);
@@ -83,33 +83,30 @@ static void come(struct actor *actor, uint32_t minor, const char *name, const ch
 
 static void leave(struct actor *actor)
 {
-    rpcclient_close(&actor->c.rpc);
+    rpcclient_close(&actor->c.wire.rpc);
 }
 
 /* The same life of the client, at the server's next: its client id and session are gone. */
 static void come_back(struct actor *actor)
 {
     nfs4_reconnect(&actor->c);
-    actor->c.has_session = false;
-    if (actor->c.minor > 0) {
-        struct nfs4_exchange_result result;
-        struct nfs4_create_session_args args;
-        uint32_t sequence;
+    actor->c.wire.has_session = false;
+    if (actor->c.wire.minor > 0) {
+        struct wire4_create_session_args args;
 
-        nfs4_begin(&actor->c);
-        nfs4_exchange_id(&actor->c, actor->c.name, actor->c.verifier, 0);
+        wire4_begin(&actor->c.wire);
+        wire4_exchange_id(&actor->c.wire, actor->c.name, actor->c.verifier, 0);
         assert_int_equal(nfs4_call(&actor->c), NFS4_OK);
         nfs4_result(&actor->c, OP_EXCHANGE_ID, NFS4_OK);
-        result = nfs4_exchange_read(&actor->c);
-        actor->c.clientid = result.clientid;
-        actor->c.create_sequence = result.sequence;
+        actor->c.wire.clientid = actor->c.result.clientid;
+        actor->c.create_sequence = actor->c.result.seqid;
         args = nfs4_usual_session(&actor->c);
-        nfs4_begin(&actor->c);
-        nfs4_create_session(&actor->c, &args);
+        wire4_begin(&actor->c.wire);
+        wire4_create_session(&actor->c.wire, &args);
         assert_int_equal(nfs4_call(&actor->c), NFS4_OK);
         nfs4_result(&actor->c, OP_CREATE_SESSION, NFS4_OK);
-        nfs4_create_session_read(&actor->c, &actor->c.session, &sequence);
-        actor->c.has_session = true;
+        actor->c.wire.session = wire4_session_of(&actor->c.result);
+        actor->c.wire.has_session = true;
     } else {
         nfs4_introduce(&actor->c);
     }
@@ -134,16 +131,16 @@ static void reclaim_all(struct actor *actor)
 
 static void say_complete(struct actor *actor)
 {
-    if (actor->c.minor == 0)
+    if (actor->c.wire.minor == 0)
         return;
-    nfs4_begin(&actor->c);
-    nfs4_reclaim_complete(&actor->c, false);
+    wire4_begin(&actor->c.wire);
+    wire4_op_reclaim_complete(&actor->c.wire, false);
     assert_int_equal(nfs4_call(&actor->c), NFS4_OK);
 }
 
 static uint32_t open_new(struct actor *actor, const char *file)
 {
-    struct nfs4_handle top = nfs4_walk(&actor->c, "a");
+    struct wire4_handle top = wire4_walk(&actor->c.wire, "a");
     struct nfs4_open_args args = {.access = 1, .owner = "new", .create = NFS4C_UNCHECKED, .name = file};
     struct nfs4_opened opened;
 
@@ -182,8 +179,8 @@ static void restart(uint32_t minor)
         assert_int_equal(nfs4_try_read(&one.c, &one.opened.file, &one.opened.stateid), NFS4ERR_STALE_STATEID);
     come_back(&one);
     assert_int_equal(open_new(&one, "fresh"), NFS4ERR_GRACE);
-    assert_int_equal(nfs4_try_read(&one.c, &one.opened.file, &nfs4_zeros), NFS4ERR_GRACE);
-    assert_int_equal(nfs4_try_lockt(&one.c, &one.opened.file, NFS4C_READ, 0, 1, "somebody", NULL),
+    assert_int_equal(nfs4_try_read(&one.c, &one.opened.file, &wire4_anonymous), NFS4ERR_GRACE);
+    assert_int_equal(nfs4_try_lockt(&one.c, &one.opened.file, WIRE4_READ_LT, 0, 1, "somebody", NULL),
                      NFS4ERR_GRACE);
     one.open.seqid++;
     reclaim_all(&one);

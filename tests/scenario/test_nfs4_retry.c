@@ -20,10 +20,10 @@
 
 static struct nfsworld *world;
 static struct nfs4c c;
-static struct nfs4_handle dir;
+static struct wire4_handle dir;
 static struct nfs4_opened held; /* "held" in DIR, with what is counted for its owners */
 static struct nfs4_open_args args;
-static struct nfs4_id lock_id;
+static struct wire4_stateid lock_id;
 static uint32_t lock_seqid;
 
 static int set_up(void **state)
@@ -46,36 +46,36 @@ static int tear_down(void **state)
 
 static void put_text(const char *text)
 {
-    writer_xdr_opaque(&c.body, text, strlen(text));
+    writer_xdr_opaque(&c.wire.request, text, strlen(text));
 }
 
 static void begin_create(void)
 {
-    nfs4_op(&c, OP_CREATE);
-    writer_be32(&c.body, NF4DIR);
+    wire4_op(&c.wire, OP_CREATE);
+    writer_be32(&c.wire.request, NF4DIR);
     put_text("new");
-    writer_be32(&c.body, 0);
-    writer_be32(&c.body, 0);
+    writer_be32(&c.wire.request, 0);
+    writer_be32(&c.wire.request, 0);
 }
 
 static void begin_link(void)
 {
-    nfs4_putfh(&c, &held.file);
-    nfs4_savefh(&c);
-    nfs4_putfh(&c, &dir);
-    nfs4_op(&c, OP_LINK);
+    wire4_putfh(&c.wire, &held.file);
+    wire4_savefh(&c.wire);
+    wire4_putfh(&c.wire, &dir);
+    wire4_op(&c.wire, OP_LINK);
     put_text("new");
 }
 
 static void begin_remove(void)
 {
-    nfs4_remove(&c, "held");
+    wire4_remove(&c.wire, "held");
 }
 
 static void begin_rename(void)
 {
-    nfs4_savefh(&c);
-    nfs4_op(&c, OP_RENAME);
+    wire4_savefh(&c.wire);
+    wire4_op(&c.wire, OP_RENAME);
     put_text("held");
     put_text("new");
 }
@@ -91,71 +91,71 @@ static void begin_open(void)
 
 static void begin_downgrade(void)
 {
-    nfs4_putfh(&c, &held.file);
-    nfs4_open_downgrade(&c, &held.stateid, args.seqid, 1, 0);
+    wire4_putfh(&c.wire, &held.file);
+    wire4_op_open_downgrade(&c.wire, &held.stateid, args.seqid, 1, 0);
 }
 
 static void begin_close(void)
 {
-    nfs4_putfh(&c, &held.file);
-    nfs4_close(&c, &held.stateid, args.seqid);
+    wire4_putfh(&c.wire, &held.file);
+    wire4_op_close(&c.wire, &held.stateid, args.seqid);
 }
 
 static void begin_lock(void)
 {
-    struct nfs4_lock_args lock = {
-        .type = NFS4C_READ, .offset = 100, .length = 10, .stateid = lock_id, .lock_seqid = lock_seqid};
+    struct wire4_lock_args lock = {
+        .type = WIRE4_READ_LT, .offset = 100, .length = 10, .stateid = lock_id, .lock_seqid = lock_seqid};
 
-    nfs4_putfh(&c, &held.file);
-    nfs4_lock(&c, &lock);
+    wire4_putfh(&c.wire, &held.file);
+    wire4_op_lock(&c.wire, &lock);
 }
 
 static void begin_lock_new(void)
 {
-    struct nfs4_lock_args lock = {.type = NFS4C_READ,
-                                  .offset = 100,
-                                  .length = 10,
-                                  .new_owner = true,
-                                  .open_seqid = args.seqid,
-                                  .stateid = held.stateid,
-                                  .owner = "another"};
+    struct wire4_lock_args lock = {.type = WIRE4_READ_LT,
+                                   .offset = 100,
+                                   .length = 10,
+                                   .new_owner = true,
+                                   .open_seqid = args.seqid,
+                                   .stateid = held.stateid,
+                                   .owner = "another"};
 
-    nfs4_putfh(&c, &held.file);
-    nfs4_lock(&c, &lock);
+    wire4_putfh(&c.wire, &held.file);
+    wire4_op_lock(&c.wire, &lock);
 }
 
 static void begin_locku(void)
 {
-    nfs4_putfh(&c, &held.file);
-    nfs4_locku(&c, &lock_id, lock_seqid, 0, 5);
+    wire4_putfh(&c.wire, &held.file);
+    wire4_op_locku(&c.wire, &lock_id, lock_seqid, 0, 5);
 }
 
 static void begin_guarded_setattr(void)
 {
     /* VERIFY, then a change: the second time the guard would fail. */
-    nfs4_putfh(&c, &held.file);
-    nfs4_op(&c, OP_VERIFY);
-    writer_be32(&c.body, 1);
-    writer_be32(&c.body, 1u << FATTR4_SIZE);
-    writer_be32(&c.body, 8);
-    writer_be64(&c.body, 0);
+    wire4_putfh(&c.wire, &held.file);
+    wire4_op(&c.wire, OP_VERIFY);
+    writer_be32(&c.wire.request, 1);
+    writer_be32(&c.wire.request, 1u << FATTR4_SIZE);
+    writer_be32(&c.wire.request, 8);
+    writer_be64(&c.wire.request, 0);
     nfs4_truncate(&c, &held.stateid, 4096);
 }
 
 static void begin_setxattr(void)
 {
-    nfs4_putfh(&c, &held.file);
-    nfs4_op(&c, OP_SETXATTR);
-    writer_be32(&c.body, 1); /* SETXATTR4_CREATE */
+    wire4_putfh(&c.wire, &held.file);
+    wire4_op(&c.wire, OP_SETXATTR);
+    writer_be32(&c.wire.request, 1); /* SETXATTR4_CREATE */
     put_text("name");
     put_text("value");
 }
 
 static void begin_free_stateid(void)
 {
-    nfs4_putfh(&c, &held.file);
-    nfs4_locku(&c, &lock_id, lock_seqid, 0, UINT64_MAX);
-    nfs4_free_stateid(&c, &nfs4_current);
+    wire4_putfh(&c.wire, &held.file);
+    wire4_op_locku(&c.wire, &lock_id, lock_seqid, 0, UINT64_MAX);
+    wire4_free_stateid(&c.wire, &wire4_current);
 }
 
 /* Each would fail, or do more, if it ran twice. */
@@ -184,25 +184,25 @@ static const struct {
 
 static void make_directory(const char *name)
 {
-    struct nfs4_handle top = nfs4_walk(&c, "a");
+    struct wire4_handle top = wire4_walk(&c.wire, "a");
 
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_op(&c, OP_CREATE);
-    writer_be32(&c.body, NF4DIR);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_op(&c.wire, OP_CREATE);
+    writer_be32(&c.wire.request, NF4DIR);
     put_text(name);
-    writer_be32(&c.body, 0);
-    writer_be32(&c.body, 0);
-    nfs4_getfh(&c);
+    writer_be32(&c.wire.request, 0);
+    writer_be32(&c.wire.request, 0);
+    wire4_getfh(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     dir.length = 32;
-    memcpy(dir.data, c.reply.at + c.reply.left - 32, 32);
+    memcpy(dir.data, c.wire.reply.at + c.wire.reply.left - 32, 32);
 }
 
 static void prepare(uint32_t minor)
 {
     static int scenes;
-    struct nfs4_lock_args lock = {.type = NFS4C_READ, .length = 10, .new_owner = true, .owner = "locker"};
+    struct wire4_lock_args lock = {.type = WIRE4_READ_LT, .length = 10, .new_owner = true, .owner = "locker"};
     char name[32];
 
     snprintf(name, sizeof name, "scene %d", scenes++);
@@ -234,10 +234,10 @@ static void try_row(size_t row, uint32_t minor, int turns)
     uint32_t status;
 
     prepare(minor);
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &dir);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &dir);
     rows[row].begin();
-    nfs4_send(&c);
+    wire4_post(&c.wire);
     cut_after(turns);
     status = nfs4_call_again(&c, same_xid);
     /* Still under way: the client waits a little. */
@@ -247,7 +247,7 @@ static void try_row(size_t row, uint32_t minor, int turns)
     }
     if (status != NFS4_OK)
         fail_msg("%s, minor version %u, cut after %d turns: %u", rows[row].name, minor, turns, status);
-    assert_int_equal(c.answered, c.count);
+    assert_int_equal(c.wire.count, c.wire.put);
     nfs4_close_client(&c);
 }
 
@@ -269,8 +269,8 @@ static void test_twice_is_twice(void **state)
     for (uint32_t minor = 0; minor <= 2; minor++) {
         prepare(minor);
         for (int i = 0; i < 2; i++) {
-            nfs4_begin(&c);
-            nfs4_putfh(&c, &dir);
+            wire4_begin(&c.wire);
+            wire4_putfh(&c.wire, &dir);
             begin_create();
             assert_int_equal(nfs4_call(&c), i == 0 ? NFS4_OK : NFS4ERR_EXIST);
         }

@@ -37,9 +37,9 @@ static int tear_down(void **state)
 
 static uint32_t sequence(const uint8_t *id, uint32_t seqid, uint32_t slot, uint32_t highest)
 {
-    nfs4_begin_bare(&c);
-    nfs4_sequence(&c, id, seqid, slot, highest, true);
-    nfs4_send(&c);
+    wire4_begin_bare(&c.wire);
+    wire4_sequence(&c.wire, id, seqid, slot, highest, true);
+    wire4_post(&c.wire);
     return nfs4_call_again(&c, true);
 }
 
@@ -49,14 +49,14 @@ static void test_where_it_stands(void **state)
 
     (void)state;
     assert_int_equal(sequence(unknown, 1, 0, 0), NFS4ERR_BADSESSION);
-    nfs4_begin_bare(&c);
-    nfs4_putrootfh(&c);
+    wire4_begin_bare(&c.wire);
+    wire4_putrootfh(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4ERR_OP_NOT_IN_SESSION);
-    nfs4_begin(&c);
-    nfs4_sequence(&c, c.session.id, c.session.seqid[0], 0, 0, true);
+    wire4_begin(&c.wire);
+    wire4_sequence(&c.wire, c.wire.session.id, c.wire.session.seqid[0], 0, 0, true);
     assert_int_equal(nfs4_call(&c), NFS4ERR_SEQUENCE_POS);
-    nfs4_begin(&c);
-    nfs4_op(&c, 77);
+    wire4_begin(&c.wire);
+    wire4_op(&c.wire, 77);
     assert_int_equal(nfs4_call(&c), NFS4ERR_OP_ILLEGAL);
     nfs4_skip_sequence(&c);
     nfs4_result(&c, OP_ILLEGAL, NFS4ERR_OP_ILLEGAL);
@@ -64,42 +64,42 @@ static void test_where_it_stands(void **state)
 
 static void test_slots(void **state)
 {
-    uint32_t last = c.session.slots - 1;
+    uint32_t last = c.wire.session.slots - 1;
 
     (void)state;
     /* The figures of the result. */
-    nfs4_begin(&c);
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     nfs4_skip_sequence(&c);
-    assert_int_equal(c.session.highest_slot, last);
-    assert_int_equal(c.session.target_slot, last);
-    assert_int_equal(c.session.status_flags, 0);
+    assert_int_equal(c.wire.session.highest_slot, last);
+    assert_int_equal(c.wire.session.target_slot, last);
+    assert_int_equal(c.wire.session.status_flags, 0);
     /* Each slot counts for itself, from 1. */
-    c.slot = last;
-    nfs4_begin(&c);
+    c.wire.slot = last;
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
-    assert_int_equal(sequence(c.session.id, 1, last + 1, last + 1), NFS4ERR_BADSLOT);
-    assert_int_equal(sequence(c.session.id, 1, UINT32_MAX, UINT32_MAX), NFS4ERR_BADSLOT);
-    assert_int_equal(sequence(c.session.id, 2, last, last - 1), NFS4ERR_BAD_HIGH_SLOT);
-    assert_int_equal(sequence(c.session.id, 3, last, last), NFS4ERR_SEQ_MISORDERED);
-    assert_int_equal(sequence(c.session.id, 0, last, last), NFS4ERR_SEQ_MISORDERED);
+    assert_int_equal(sequence(c.wire.session.id, 1, last + 1, last + 1), NFS4ERR_BADSLOT);
+    assert_int_equal(sequence(c.wire.session.id, 1, UINT32_MAX, UINT32_MAX), NFS4ERR_BADSLOT);
+    assert_int_equal(sequence(c.wire.session.id, 2, last, last - 1), NFS4ERR_BAD_HIGH_SLOT);
+    assert_int_equal(sequence(c.wire.session.id, 3, last, last), NFS4ERR_SEQ_MISORDERED);
+    assert_int_equal(sequence(c.wire.session.id, 0, last, last), NFS4ERR_SEQ_MISORDERED);
     /* None of these has moved it. */
-    nfs4_begin(&c);
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
-    c.slot = 0;
+    c.wire.slot = 0;
 }
 
 /* The bytes of the last answer. */
 static size_t keep(uint8_t bytes[2048])
 {
-    assert_true(c.reply.left <= 2048);
-    memcpy(bytes, c.reply.at, c.reply.left);
-    return c.reply.left;
+    assert_true(c.wire.reply.left <= 2048);
+    memcpy(bytes, c.wire.reply.at, c.wire.reply.left);
+    return c.wire.reply.left;
 }
 
 static void test_retry(void **state)
 {
-    struct nfs4_handle top = nfs4_walk(&c, "a");
+    struct wire4_handle top = wire4_walk(&c.wire, "a");
     struct nfs4_open_args args = {
         .access = 3, .owner = "o", .create = NFS4C_GUARDED, .mode = 0644, .name = "once"};
     uint8_t first[2048];
@@ -107,149 +107,148 @@ static void test_retry(void **state)
 
     (void)state;
     /* Done once, answered as often as wanted, byte for byte, over any connection. */
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
     nfs4_open_op(&c, &args);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     length = keep(first);
     for (int i = 0; i < 3; i++) {
         nfs4_reconnect(&c);
         assert_int_equal(nfs4_call_again(&c, i == 0), NFS4_OK);
-        assert_int_equal(c.reply.left, length);
-        assert_memory_equal(c.reply.at, first, length);
+        assert_int_equal(c.wire.reply.left, length);
+        assert_memory_equal(c.wire.reply.at, first, length);
     }
     /* Errors, too: the name is there now. */
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
     nfs4_open_op(&c, &args);
     assert_int_equal(nfs4_call(&c), NFS4ERR_EXIST);
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_remove(&c, "once");
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_remove(&c.wire, "once");
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     assert_int_equal(nfs4_call_again(&c, false), NFS4_OK);
 }
 
 static void test_retry_not_cached(void **state)
 {
-    struct nfs4_handle top = nfs4_walk(&c, "a");
+    struct wire4_handle top = wire4_walk(&c.wire, "a");
 
     (void)state;
-    c.cache_this = false;
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_getfh(&c);
+    c.wire.cache_this = false;
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_getfh(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     assert_int_equal(nfs4_call_again(&c, false), NFS4ERR_RETRY_UNCACHED_REP);
-    nfs4_begin(&c);
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     assert_int_equal(nfs4_call_again(&c, false), NFS4_OK); /* SEQUENCE alone is always kept */
-    c.cache_this = true;
+    c.wire.cache_this = true;
 }
 
 /* The same seqid with another request: another operation, name, order, number, user. */
 static void test_false_retry(void **state)
 {
-    struct nfs4_handle top = nfs4_walk(&c, "a");
+    struct wire4_handle top = wire4_walk(&c.wire, "a");
     struct nfs4c other;
 
     (void)state;
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_lookup(&c, "one");
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_lookup(&c.wire, "one");
     assert_int_equal(nfs4_call(&c), NFS4ERR_NOENT);
-    c.session.seqid[0]--;
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_lookup(&c, "two");
-    nfs4_send(&c);
+    c.wire.session.seqid[0]--;
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_lookup(&c.wire, "two");
+    wire4_post(&c.wire);
     assert_int_equal(nfs4_call_again(&c, true), NFS4ERR_SEQ_FALSE_RETRY);
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_remove(&c, "one");
-    nfs4_send(&c);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_remove(&c.wire, "one");
+    wire4_post(&c.wire);
     assert_int_equal(nfs4_call_again(&c, true), NFS4ERR_SEQ_FALSE_RETRY);
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_send(&c);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_post(&c.wire);
     assert_int_equal(nfs4_call_again(&c, true), NFS4ERR_SEQ_FALSE_RETRY);
     nfs4_open(&other, world, 1, 1000, "other");
-    other.has_session = true;
-    other.session = c.session;
-    nfs4_begin(&other);
-    nfs4_putfh(&other, &top);
-    nfs4_lookup(&other, "one");
+    other.wire.has_session = true;
+    other.wire.session = c.wire.session;
+    wire4_begin(&other.wire);
+    wire4_putfh(&other.wire, &top);
+    wire4_lookup(&other.wire, "one");
     assert_int_equal(nfs4_call(&other), NFS4ERR_SEQ_FALSE_RETRY);
     nfs4_close_client(&other);
     /* And the real one again. */
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_lookup(&c, "one");
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_lookup(&c.wire, "one");
     assert_int_equal(nfs4_call(&c), NFS4ERR_NOENT);
 }
 
-static void small_session(struct nfs4_channel fore)
+static void small_session(struct wire4_channel fore)
 {
-    struct nfs4_create_session_args args = nfs4_usual_session(&c);
-    uint32_t given;
+    struct wire4_create_session_args args = nfs4_usual_session(&c);
 
     args.fore = fore;
-    nfs4_begin_bare(&c);
-    nfs4_create_session(&c, &args);
+    wire4_begin_bare(&c.wire);
+    wire4_create_session(&c.wire, &args);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     nfs4_result(&c, OP_CREATE_SESSION, NFS4_OK);
-    nfs4_create_session_read(&c, &c.session, &given);
+    c.wire.session = wire4_session_of(&c.result);
     c.create_sequence++;
 }
 
 static void test_limits(void **state)
 {
-    struct nfs4_handle top = nfs4_walk(&c, "a");
+    struct wire4_handle top = wire4_walk(&c.wire, "a");
     char name[256];
 
     (void)state;
     memset(name, 'n', 255);
     name[255] = '\0';
-    small_session((struct nfs4_channel){0, 512, 512, 512, 4, 4});
-    nfs4_begin(&c);
-    nfs4_putrootfh(&c);
-    nfs4_getfh(&c);
-    nfs4_savefh(&c);
+    small_session((struct wire4_channel){0, 512, 512, 512, 4, 4});
+    wire4_begin(&c.wire);
+    wire4_putrootfh(&c.wire);
+    wire4_getfh(&c.wire);
+    wire4_savefh(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
-    nfs4_begin(&c);
+    wire4_begin(&c.wire);
     for (int i = 0; i < 4; i++)
-        nfs4_putrootfh(&c);
+        wire4_putrootfh(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4ERR_TOO_MANY_OPS);
-    nfs4_begin(&c);
-    nfs4_putfh(&c, &top);
-    nfs4_lookup(&c, name);
-    nfs4_lookup(&c, name);
+    wire4_begin(&c.wire);
+    wire4_putfh(&c.wire, &top);
+    wire4_lookup(&c.wire, name);
+    wire4_lookup(&c.wire, name);
     assert_int_equal(nfs4_call(&c), NFS4ERR_REQ_TOO_BIG);
     /* Neither used the slot. */
-    nfs4_begin(&c);
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     /* A reply that may not be as long as it could get: with and without the cache. */
-    small_session((struct nfs4_channel){0, 8192, 400, 200, 16, 4});
+    small_session((struct wire4_channel){0, 8192, 400, 200, 16, 4});
     for (int cached = 0; cached <= 1; cached++) {
-        c.cache_this = cached != 0;
-        nfs4_begin(&c);
+        c.wire.cache_this = cached != 0;
+        wire4_begin(&c.wire);
         for (int i = 0; i < 8; i++) {
-            nfs4_putrootfh(&c);
-            nfs4_getfh(&c);
+            wire4_putrootfh(&c.wire);
+            wire4_getfh(&c.wire);
         }
-        c.count = c.count > 16 ? 16 : c.count;
-        c.body.length = 4 + 16 + 4 + 4 + 4 + 4 + 15 * 4;
+        c.wire.put = c.wire.put > 16 ? 16 : c.wire.put;
+        c.wire.request.length = c.wire.count_at + 4 + 4 + 16 + 4 + 4 + 4 + 4 + 15 * 4;
         assert_int_equal(nfs4_call(&c), cached ? NFS4ERR_REP_TOO_BIG_TO_CACHE : NFS4ERR_REP_TOO_BIG);
-        assert_true(c.reply.left <= (cached ? 200 : 400));
+        assert_true(c.wire.reply.left <= (cached ? 200 : 400));
     }
     /* Not even SEQUENCE's own reply can be kept: the slot is not used then. */
-    small_session((struct nfs4_channel){0, 8192, 8192, 10, 16, 4});
-    nfs4_begin(&c);
+    small_session((struct wire4_channel){0, 8192, 8192, 10, 16, 4});
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4ERR_REP_TOO_BIG_TO_CACHE);
-    c.cache_this = false;
-    nfs4_begin(&c);
+    c.wire.cache_this = false;
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
-    c.cache_this = true;
+    c.wire.cache_this = true;
 }
 
 static void test_connections(void **state)
@@ -260,13 +259,13 @@ static void test_connections(void **state)
     (void)state;
     /* Any connection may carry the session (SP4_NONE). */
     nfs4_reconnect(&c);
-    nfs4_begin(&c);
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
     for (uint32_t wanted = 0; wanted <= 8; wanted++) {
         bool known = wanted == 1 || wanted == 2 || wanted == 3 || wanted == 7;
 
-        nfs4_begin_bare(&c);
-        nfs4_bind_conn(&c, c.session.id, wanted);
+        wire4_begin_bare(&c.wire);
+        wire4_bind_conn(&c.wire, c.wire.session.id, wanted);
         assert_int_equal(nfs4_call(&c), known ? NFS4_OK : NFS4ERR_INVAL);
         if (!known)
             continue;
@@ -277,19 +276,19 @@ static void test_connections(void **state)
         assert_false(rdma);
     }
     /* The back channel goes with its connection, and the client hears of it. */
-    nfs4_begin(&c);
+    wire4_begin(&c.wire);
     nfs4_call(&c);
     nfs4_skip_sequence(&c);
-    assert_int_equal(c.session.status_flags, 0);
+    assert_int_equal(c.wire.session.status_flags, 0);
     nfs4_reconnect(&c);
     nfsworld_turn(world, 20);
-    nfs4_begin(&c);
+    wire4_begin(&c.wire);
     nfs4_call(&c);
     nfs4_skip_sequence(&c);
-    assert_int_equal(c.session.status_flags, 0x201);
-    nfs4_begin_bare(&c);
-    nfs4_bind_conn(&c, c.session.id, 3);
-    nfs4_putrootfh(&c);
+    assert_int_equal(c.wire.session.status_flags, 0x201);
+    wire4_begin_bare(&c.wire);
+    wire4_bind_conn(&c.wire, c.wire.session.id, 3);
+    wire4_putrootfh(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4ERR_NOT_ONLY_OP);
 }
 
@@ -301,20 +300,21 @@ static void test_minor_versions(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof old / sizeof *old; i++) {
-        nfs4_begin(&c);
-        nfs4_op(&c, old[i]);
+        wire4_begin(&c.wire);
+        wire4_op(&c.wire, old[i]);
         assert_int_equal(nfs4_call(&c), NFS4ERR_NOTSUPP);
     }
-    c.minor = 0;
-    nfs4_begin(&c);
+    c.wire.minor = 0;
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4ERR_OP_ILLEGAL);
-    c.minor = 3;
+    c.wire.minor = 3;
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4ERR_MINOR_VERS_MISMATCH);
-    assert_int_equal(c.answered, 0);
-    c.minor = 2;
-    nfs4_begin(&c);
+    assert_int_equal(c.wire.count, 0);
+    c.wire.minor = 2;
+    wire4_begin(&c.wire);
     assert_int_equal(nfs4_call(&c), NFS4_OK);
-    c.minor = 1;
+    c.wire.minor = 1;
 }
 
 int main(void)
