@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "nfsworld.h"
+#include "loopback.h"
 #include "simclock.h"
 #include "simdisk.h"
 
@@ -28,7 +29,7 @@ static void listen_on(struct nfsworld *world, struct onc_service *service, enum 
 {
     struct net_address address;
 
-    assert_int_equal(net_address_parse("127.0.0.1", world->port, &address), ERR_OK);
+    assert_int_equal(net_address_parse(loopback_address(), world->port, &address), ERR_OK);
     assert_int_equal(onc_service_listen(service, transport, &address, &world->port), ERR_OK);
 }
 
@@ -214,7 +215,7 @@ struct vfs_export_config nfsworld_export(const char *name)
 
 static struct rpcclient *open_client(struct nfsworld *world, enum rpcclient_transport transport)
 {
-    struct rpcclient *client = rpcclient_open("127.0.0.1", world->port, transport);
+    struct rpcclient *client = rpcclient_open(loopback_address(), world->port, transport);
 
     assert_non_null(client);
     client->pump = pump;

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "nlmclient.h"
+#include "loopback.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,7 +257,7 @@ static void pump(void *data)
 struct rpcclient *nlmhost_connect(struct nlmhost *host, enum rpcclient_transport transport, uint32_t version,
                                   uint32_t uid)
 {
-    struct rpcclient *client = rpcclient_open("127.0.0.1", host->world->port, transport);
+    struct rpcclient *client = rpcclient_open(loopback_address(), host->world->port, transport);
     static uint32_t clients;
 
     assert_non_null(client);

@@ -5,6 +5,7 @@
 #define DITTOFS_TESTS_SMB2WIRE_WORLD_H
 
 #include "dittofs/log.h"
+#include "loopback.h"
 #include "simclock.h"
 #include "smb2wire.h"
 #include "smbworld.h"
@@ -29,7 +30,7 @@ static inline void smb2wire_hasty_pump(void *data)
 /* A connection that has sent nothing. */
 static inline struct smb2wire *smb2wire_to(struct smbworld *world)
 {
-    struct smb2wire *wire = smb2wire_open("127.0.0.1", world->port, smb2wire_pump, world);
+    struct smb2wire *wire = smb2wire_open(loopback_address(), world->port, smb2wire_pump, world);
 
     invariant(wire != NULL);
     return wire;

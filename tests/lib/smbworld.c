@@ -9,6 +9,7 @@
 
 #include "smbworld.h"
 #include "auth_fixture.h"
+#include "loopback.h"
 
 #include "daemon/state_records_priv.h"
 #include "dittofs/vfs.h"
@@ -41,7 +42,7 @@ static void start(struct smbworld *world)
     if (world->persistent)
         use_shares(world);
     assert_int_equal(smb_server_restore(world->server), ERR_OK);
-    assert_int_equal(net_address_parse("127.0.0.1", world->port, &address), ERR_OK);
+    assert_int_equal(net_address_parse(loopback_address(), world->port, &address), ERR_OK);
     assert_int_equal(smb_server_listen(world->server, &address, &world->port), ERR_OK);
 }
 
@@ -140,7 +141,7 @@ static void pump(void *data)
 
 struct smb2client *smbworld_connect(struct smbworld *world)
 {
-    struct smb2client *client = smb2client_open("127.0.0.1", world->port);
+    struct smb2client *client = smb2client_open(loopback_address(), world->port);
 
     assert_non_null(client);
     client->pump = pump;

@@ -8,9 +8,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "loopback.h"
 #include "nlm_fixture.h"
 #include "simdisk.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,8 +39,9 @@ static struct rpcclient *nsm_client_elsewhere(void)
 {
     struct rpcclient *client = nsm_client();
     struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002)};
-    struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons(world->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(world->port),
+                             .sin_addr.s_addr = inet_addr(loopback_address())};
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
     assert_true(fd >= 0);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "loopback.h"
 #include "smb2wire_world.h"
 #include "smb/smb2_priv.h"
 
@@ -266,7 +267,7 @@ static void pump(void *data)
 /* Logs on over a connection of its own: how long the answer took. */
 static uint64_t try(const char *user, const char *password, uint32_t status)
 {
-    struct smb2wire *wire = smb2wire_open("127.0.0.1", world->port, pump, NULL);
+    struct smb2wire *wire = smb2wire_open(loopback_address(), world->port, pump, NULL);
     uint64_t before;
 
     assert_non_null(wire);
