@@ -9,6 +9,7 @@
  */
 #include "smb/smb2_crypto.h"
 #include "smb/smb2_crypto_priv.h"
+#include "smb/smb2_ghash.h"
 #include "dittofs/cursor.h"
 #include "dittofs/hash.h"
 #include "dittofs/list.h"
@@ -30,6 +31,7 @@ enum { FLAGS_SERVER_TO_REDIR = 1, GMAC_FROM_SERVER = 1, GMAC_CANCEL = 2 };
 struct smb2_key {
     bool signs;
     bool encrypts;
+    bool own_ghash; /* AES-GMAC: GHASH is ours, libcrypto encrypts its sum */
     enum smb2_signing signing;
     enum smb2_cipher cipher;
     uint8_t bytes[SMB2_KEY_SIZE_MAX];
@@ -44,6 +46,7 @@ struct smb2_engine {
     struct list link;        /* in key->idle */
     EVP_MAC_CTX *mac;        /* HMAC, CMAC */
     EVP_CIPHER_CTX *context; /* GMAC, and the ciphers */
+    struct smb2_ghash_key ghash;
 };
 
 /* ---- making ---- */
@@ -108,23 +111,56 @@ static bool prepare_cipher(struct smb2_engine *engine)
     return EVP_CipherInit_ex(engine->context, NULL, NULL, key->bytes, NULL, encrypts) == 1;
 }
 
+static bool encrypt_block(EVP_CIPHER_CTX *context, const uint8_t in[SMB2_GHASH_BLOCK],
+                          uint8_t out[SMB2_GHASH_BLOCK])
+{
+    int done;
+
+    return EVP_EncryptUpdate(context, out, &done, in, SMB2_GHASH_BLOCK) == 1 && done == SMB2_GHASH_BLOCK;
+}
+
+/* NIST SP 800-38D 7.1, step 1 */
+static bool prepare_ghash(struct smb2_engine *engine)
+{
+    static const uint8_t zeros[SMB2_GHASH_BLOCK];
+    uint8_t h[SMB2_GHASH_BLOCK];
+
+    engine->context = EVP_CIPHER_CTX_new();
+    if (engine->context == NULL ||
+        EVP_EncryptInit_ex(engine->context, EVP_aes_128_ecb(), NULL, engine->key->bytes, NULL) != 1 ||
+        EVP_CIPHER_CTX_set_padding(engine->context, 0) != 1 || !encrypt_block(engine->context, zeros, h))
+        return false;
+    smb2__ghash_prepare(&engine->ghash, h);
+    OPENSSL_cleanse(h, sizeof h);
+    return true;
+}
+
+static bool prepare(struct smb2_engine *engine)
+{
+    const struct smb2_key *key = engine->key;
+
+    if (key->own_ghash)
+        return prepare_ghash(engine);
+    return key->signs && key->signing != SMB2_SIGNING_AES_GMAC ? prepare_mac(engine) : prepare_cipher(engine);
+}
+
 static void engine_free(struct smb2_engine *engine)
 {
     EVP_MAC_CTX_free(engine->mac);
     EVP_CIPHER_CTX_free(engine->context);
+    OPENSSL_cleanse(&engine->ghash, sizeof engine->ghash);
     free(engine);
 }
 
 static struct smb2_engine *engine_new(struct smb2_key *key)
 {
     struct smb2_engine *engine = calloc(1, sizeof *engine);
-    bool mac = key->signs && key->signing != SMB2_SIGNING_AES_GMAC;
 
     if (engine == NULL)
         return NULL;
     engine->key = key;
     list_init(&engine->link);
-    if (mac ? prepare_mac(engine) : prepare_cipher(engine))
+    if (prepare(engine))
         return engine;
     engine_free(engine);
     return NULL;
@@ -169,7 +205,16 @@ static enum err key_new(const struct smb2_key *like, const uint8_t *bytes, size_
 enum err smb2_key_new_signing(enum smb2_signing signing, const uint8_t key[SMB2_KEY_SIZE],
                               struct smb2_key **key_r)
 {
-    return key_new(&(struct smb2_key){.signs = true, .signing = signing}, key, SMB2_KEY_SIZE, key_r);
+    bool own_ghash = signing == SMB2_SIGNING_AES_GMAC && smb2__ghash_is_possible();
+
+    return key_new(&(struct smb2_key){.signs = true, .signing = signing, .own_ghash = own_ghash}, key,
+                   SMB2_KEY_SIZE, key_r);
+}
+
+enum err smb2__key_new_libcrypto_gmac(const uint8_t key[SMB2_KEY_SIZE], struct smb2_key **key_r)
+{
+    return key_new(&(struct smb2_key){.signs = true, .signing = SMB2_SIGNING_AES_GMAC}, key, SMB2_KEY_SIZE,
+                   key_r);
 }
 
 enum err smb2_key_new_cipher(enum smb2_cipher cipher, bool encrypts, const uint8_t *key,
@@ -261,6 +306,21 @@ static bool gmac_pass(EVP_CIPHER_CTX *context, const uint8_t *nonce, const struc
            EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, signature) == 1;
 }
 
+/* NIST SP 800-38D 7.1 with nothing to encrypt: the hash, encrypted with the counter at its start. */
+static bool own_gmac_pass(struct smb2_engine *engine, const uint8_t *nonce, const struct smb2_part *parts,
+                          size_t count, uint8_t *signature)
+{
+    uint8_t counter[SMB2_GHASH_BLOCK] = {[SMB2_GHASH_BLOCK - 1] = 1}, mask[SMB2_GHASH_BLOCK];
+
+    memcpy(counter, nonce, GCM_NONCE);
+    if (!encrypt_block(engine->context, counter, mask))
+        return false;
+    smb2__ghash(&engine->ghash, parts, count, signature);
+    for (size_t i = 0; i < sizeof mask; i++)
+        signature[i] ^= mask[i];
+    return true;
+}
+
 enum err smb2__mac(struct smb2_engine *engine, const uint8_t *nonce, const struct smb2_part *parts,
                    size_t count, uint8_t signature_r[SMB2_SIGNATURE_SIZE])
 {
@@ -269,6 +329,8 @@ enum err smb2__mac(struct smb2_engine *engine, const uint8_t *nonce, const struc
     invariant(engine->key->signs);
     if (engine->mac != NULL)
         ok = mac_pass(engine->mac, parts, count, signature_r);
+    else if (engine->key->own_ghash)
+        ok = own_gmac_pass(engine, nonce, parts, count, signature_r);
     else
         ok = gmac_pass(engine->context, nonce, parts, count, signature_r);
     return ok ? ERR_OK : ERR_NOMEM;

@@ -224,6 +224,47 @@ static void makes_published_macs(void **state)
     }
 }
 
+/* Our GHASH and libcrypto's give the same for every length around what is taken at a time, at any place and
+ * in any pieces; the bytes and the key are of a fixed sequence. */
+static void both_ways_of_gmac_agree(void **state)
+{
+    enum { MOST = 1100, ROUNDS = 3000 };
+    static uint8_t message[MOST + 64];
+    uint8_t bytes[SMB2_KEY_SIZE], nonce[12], ours[SMB2_SIGNATURE_SIZE], theirs[SMB2_SIGNATURE_SIZE];
+    uint64_t seed = 1;
+
+    (void)state;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        size_t length = round < MOST ? round : round % 7 * 128 + round % 3, at = round % 33, cuts[2];
+        struct smb2_key *wide, *narrow;
+        struct smb2_engine *one, *other;
+
+        for (size_t i = 0; i < sizeof message; i++) {
+            seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            message[i] = round % 50 == 0 ? 0xff : (uint8_t)(seed >> 56);
+        }
+        memcpy(bytes, message + MOST, sizeof bytes);
+        memcpy(nonce, message + MOST + sizeof bytes, sizeof nonce);
+        cuts[0] = length == 0 ? 0 : (seed >> 20) % (length + 1);
+        cuts[1] = cuts[0] + (length == cuts[0] ? 0 : (seed >> 40) % (length - cuts[0] + 1));
+        CHECK(smb2_key_new_signing(SMB2_SIGNING_AES_GMAC, bytes, &wide));
+        CHECK(smb2__key_new_libcrypto_gmac(bytes, &narrow));
+        one = smb2_engine_take(wide);
+        other = smb2_engine_take(narrow);
+        CHECK(smb2__mac(one, nonce,
+                        (struct smb2_part[]){{message + at, cuts[0]},
+                                             {message + at + cuts[0], cuts[1] - cuts[0]},
+                                             {message + at + cuts[1], length - cuts[1]}},
+                        3, ours));
+        CHECK(smb2__mac(other, nonce, &(struct smb2_part){message + at, length}, 1, theirs));
+        assert_memory_equal(ours, theirs, sizeof ours);
+        smb2_engine_give(&one);
+        smb2_engine_give(&other);
+        smb2_key_free(&wide);
+        smb2_key_free(&narrow);
+    }
+}
+
 /* A SESSION_SETUP response that Windows Server signed with AES-CMAC. */
 static const char signed_by_windows[] =
     "FE534D4240000100000000000100800009000000000000000300000000000000FFFE000000000000"
@@ -547,6 +588,7 @@ int main(void)
         cmocka_unit_test(derives_wide_keys),
         cmocka_unit_test(chains_the_preauth_hash),
         cmocka_unit_test(makes_published_macs),
+        cmocka_unit_test(both_ways_of_gmac_agree),
         cmocka_unit_test(verifies_what_windows_signed),
         cmocka_unit_test(signs_and_verifies),
         cmocka_unit_test(gmac_nonces_differ),
