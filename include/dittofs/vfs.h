@@ -172,7 +172,8 @@ enum vfs_set_bits {
     VFS_SET_SIZE = 8,
     VFS_SET_DOS_ATTRIBUTES = 16,
     VFS_SET_BTIME = 32,
-    VFS_SET_CTIME = 64 /* through SMB's handles alone; else it is the time of the change */
+    VFS_SET_CTIME = 64, /* through SMB's handles alone; else it is the time of the change */
+    VFS_SET_ACL = 128   /* behind the mode: the list says what becomes of its nine bits (RFC 8881 6.4.1.3) */
 };
 struct vfs_setattr {
     unsigned set; /* enum vfs_set_bits */
@@ -181,6 +182,7 @@ struct vfs_setattr {
     uint32_t dos_attributes;
     enum vfs_time_how atime_how, mtime_how;
     struct timestamp atime, mtime, btime, ctime;
+    const struct acl *acl;
 };
 /* All or nothing, with POSIX's rules: owner or root for mode and times, root for uid, owner for a gid of his
  * groups, set-id bits cleared when others change or write, sticky and set-gid rules, write permission (or the
@@ -214,7 +216,12 @@ struct arena;
 /* The access control list: ERR_NOENT when the mode alone counts. It lives as long as ARENA. */
 enum err vfs_acl_get(struct vfs_context *context, struct inode *inode, struct arena *arena,
                      struct acl *acl_r) ERR_MUST_CHECK;
-/* Sets it; the mode follows. Needs ACL_WRITE_DAC. ERR_INVAL, ERR_LIMIT. */
+enum { VFS_ACL_OF_MODE_MAX = 5 };
+/* The list that ATTR's mode means, in ACES. */
+void vfs_acl_of_mode(const struct inode_attr *attr, struct acl_ace aces[VFS_ACL_OF_MODE_MAX],
+                     struct acl *acl_r);
+/* vfs_setattr of the list alone: the mode follows. Needs ACL_WRITE_DAC. ERR_INVAL,
+ * ERR_FBIG (too many entries). */
 enum err vfs_acl_set(struct vfs_context *context, struct inode *inode, const struct acl *acl) ERR_MUST_CHECK;
 
 /* ---- names ---- */
@@ -238,11 +245,12 @@ struct vfs_create {
     enum inode_type type;    /* anything but INODE_STREAM */
     enum vfs_create_how how; /* files only; others are GUARDED */
     uint8_t verifier[8];     /* EXCLUSIVE: kept with the file until its times are set */
-    struct vfs_setattr set;  /* initial attributes; the mode given is used as it is (clients apply umask) */
+    /* Initial attributes. A list takes the place of what is inherited from the directory. */
+    struct vfs_setattr set;
+    uint32_t umask; /* bits that the mode loses unless a list is inherited (RFC 8275 5) */
     uint32_t device_major, device_minor;
     const uint8_t *target; /* symbolic links */
     size_t target_length;
-    const struct acl *acl; /* in place of what is inherited from the directory; NULL: that, and the mode */
 };
 /* *CREATED_R: the file is new, made by this call or, EXCLUSIVE, by the one that it repeats. */
 enum err vfs_create(struct vfs_context *context, struct inode *dir, struct store_name name,

@@ -321,8 +321,9 @@ static uint32_t make_file(struct smb2_create *create)
     arena_init(&arena, 0);
     if (create->has_security) {
         status = smb2__security_acl(request->message->server, &arena, create->security, &acl);
+        make.set.acl = &acl;
         if (status == STATUS_SUCCESS)
-            make.acl = &acl;
+            make.set.set |= VFS_SET_ACL;
         else if (status == STATUS_NOT_FOUND)
             status = STATUS_SUCCESS; /* owner and group alone: those are the maker's */
     }

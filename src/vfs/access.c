@@ -36,6 +36,17 @@ static bool is_owner(const struct vfs_context *context, const struct inode_attr 
     return context->is_root || context->user.uid == attr->uid;
 }
 
+/* A stream has no rights of its own: its file's count, which is *FILE_R then, with a reference; NULL for
+ * everything else. */
+static enum err stream_file(const struct vfs_context *context, const struct inode *inode,
+                            struct inode **file_r)
+{
+    const struct inode_attr *attr = inode_attr(inode);
+
+    *file_r = NULL;
+    return attr->type == INODE_STREAM ? inode_get(context->vfs->store, attr->parent, 0, file_r) : ERR_OK;
+}
+
 /* By the inode's list: false when it has none. */
 static bool list_rights(const struct vfs_context *context, const struct inode *inode, uint32_t *rights_r)
 {
@@ -210,8 +221,9 @@ enum err vfs__gate_readlink(const struct vfs_context *context, const struct inod
 
 /* ---- attributes ---- */
 
-enum err vfs__gate_setattr(const struct vfs_context *context, const struct inode *inode,
-                           const struct vfs_setattr *set, bool writable_handle)
+/* INODE's owner, mode and list count. */
+static enum err may_set(const struct vfs_context *context, const struct inode *inode,
+                        const struct vfs_setattr *set, bool writable_handle)
 {
     const struct inode_attr *attr = inode_attr(inode);
     bool owner = is_owner(context, attr);
@@ -219,10 +231,7 @@ enum err vfs__gate_setattr(const struct vfs_context *context, const struct inode
     bool touches = owner || context->by_handle || list_gives(context, inode, ACL_WRITE_ATTRIBUTES);
     bool writes = (set->set & (VFS_SET_SIZE | VFS_SET_DOS_ATTRIBUTES)) != 0 ||
                   set->atime_how == VFS_TIME_NOW || set->mtime_how == VFS_TIME_NOW;
-    enum err err = changeable(context, attr);
 
-    if (err != ERR_OK)
-        return err;
     /* Who has ACL_WRITE_OWNER can make himself the owner, nobody else (MS-FSA 2.1.5.14.16). */
     if ((set->set & VFS_SET_UID) != 0 && !context->is_root && !(owner && set->uid == attr->uid) &&
         !(takes && set->uid == context->user.uid))
@@ -231,6 +240,9 @@ enum err vfs__gate_setattr(const struct vfs_context *context, const struct inode
         !((owner || takes) && (set->gid == attr->gid || vfs__in_group(context, set->gid))))
         return ERR_PERM;
     if ((set->set & VFS_SET_MODE) != 0 && !owner && !list_gives(context, inode, ACL_WRITE_DAC))
+        return ERR_PERM;
+    if ((set->set & VFS_SET_ACL) != 0 && !owner && !context->by_handle &&
+        !list_gives(context, inode, ACL_WRITE_DAC))
         return ERR_PERM;
     if ((set->set & VFS_SET_CTIME) != 0 && !context->by_handle)
         return ERR_PERM;
@@ -244,14 +256,31 @@ enum err vfs__gate_setattr(const struct vfs_context *context, const struct inode
     return require(context, inode, PERMIT_WRITE);
 }
 
-unsigned vfs_access(struct vfs_context *context, struct inode *inode, unsigned wanted)
+enum err vfs__gate_setattr(const struct vfs_context *context, const struct inode *inode,
+                           const struct vfs_setattr *set, bool writable_handle)
+{
+    const struct inode_attr *attr = inode_attr(inode);
+    struct inode *file = NULL;
+    enum err err = changeable(context, attr);
+
+    if (err == ERR_OK && (set->set & VFS_SET_ACL) != 0 &&
+        (attr->type == INODE_SYMLINK || attr->type == INODE_STREAM))
+        err = ERR_WRONGTYPE;
+    if (err == ERR_OK && !context->by_handle)
+        err = stream_file(context, inode, &file);
+    if (err == ERR_OK)
+        err = may_set(context, file != NULL ? file : inode, set, writable_handle);
+    inode_unref(&file);
+    return err;
+}
+
+/* INODE's owner, mode and list count. */
+static unsigned may_access(struct vfs_context *context, struct inode *inode, unsigned wanted)
 {
     const struct inode_attr *attr = inode_attr(inode);
     bool directory = attr->type == INODE_DIRECTORY;
     unsigned bits, granted = 0;
 
-    if (usable(context, attr) != ERR_OK)
-        return 0;
     bits = permitted(context, inode);
     if ((bits & PERMIT_READ) != 0)
         granted |= VFS_ACCESS_READ;
@@ -267,6 +296,18 @@ unsigned vfs_access(struct vfs_context *context, struct inode *inode, unsigned w
             granted |= VFS_ACCESS_SETATTR;
     }
     return granted & wanted;
+}
+
+unsigned vfs_access(struct vfs_context *context, struct inode *inode, unsigned wanted)
+{
+    struct inode *file;
+    unsigned granted;
+
+    if (usable(context, inode_attr(inode)) != ERR_OK || stream_file(context, inode, &file) != ERR_OK)
+        return 0;
+    granted = may_access(context, file != NULL ? file : inode, wanted);
+    inode_unref(&file);
+    return granted;
 }
 
 /* What a mode says, in the terms of lists. Who can read a file can execute it, where the protocol asks: the
@@ -292,12 +333,11 @@ static uint32_t mode_rights(const struct vfs_context *context, const struct inod
     return rights;
 }
 
-uint32_t vfs_rights(struct vfs_context *context, struct inode *inode, struct inode *dir)
+/* INODE's owner, mode and list count. */
+static uint32_t rights_by(struct vfs_context *context, struct inode *inode, struct inode *dir)
 {
     uint32_t rights, dir_rights;
 
-    if (usable(context, inode_attr(inode)) != ERR_OK)
-        return 0;
     if (context->is_root)
         rights = ACL_ALL;
     else if (!list_rights(context, inode, &rights))
@@ -315,37 +355,59 @@ uint32_t vfs_rights(struct vfs_context *context, struct inode *inode, struct ino
     return rights;
 }
 
+uint32_t vfs_rights(struct vfs_context *context, struct inode *inode, struct inode *dir)
+{
+    struct inode *file;
+    uint32_t rights;
+
+    if (usable(context, inode_attr(inode)) != ERR_OK || stream_file(context, inode, &file) != ERR_OK)
+        return 0;
+    rights = rights_by(context, file != NULL ? file : inode, dir);
+    inode_unref(&file);
+    return rights;
+}
+
 /* ---- data ---- */
 
-/* RFC 1813 4.4: the owner reads and writes whatever the mode says, since a UNIX client checks at open only,
- * and who may execute a file must read it to do so. */
+/* RFC 1813 4.4: the owner reads and writes whatever the mode says, since a UNIX client checks at open only.
+ * Else one of ANY_OF is needed. */
+static enum err may_use_data(const struct vfs_context *context, const struct inode *inode, unsigned any_of)
+{
+    struct inode *file;
+    const struct inode *by;
+    enum err err = stream_file(context, inode, &file);
+
+    if (err != ERR_OK)
+        return err;
+    by = file != NULL ? file : inode;
+    if (!is_owner(context, inode_attr(by)) && (permitted(context, by) & any_of) == 0)
+        err = ERR_ACCES;
+    inode_unref(&file);
+    return err;
+}
+
 enum err vfs__gate_read(const struct vfs_context *context, const struct inode *inode, enum vfs_io_right right)
 {
-    const struct inode_attr *attr = inode_attr(inode);
-    enum err err = usable(context, attr);
+    enum err err = usable(context, inode_attr(inode));
 
     if (err == ERR_OK)
         err = vfs__require_file(inode);
-    if (err != ERR_OK)
+    if (err != ERR_OK || right == VFS_IO_OPEN_HANDLE)
         return err;
-    if (right == VFS_IO_OPEN_HANDLE || is_owner(context, attr))
-        return ERR_OK;
-    return (permitted(context, inode) & (PERMIT_READ | PERMIT_EXECUTE)) != 0 ? ERR_OK : ERR_ACCES;
+    /* RFC 1813 4.4: who may execute a file must read it to do so. */
+    return may_use_data(context, inode, PERMIT_READ | PERMIT_EXECUTE);
 }
 
 enum err vfs__gate_write(const struct vfs_context *context, const struct inode *inode,
                          enum vfs_io_right right)
 {
-    const struct inode_attr *attr = inode_attr(inode);
     enum err err = vfs__require_file(inode);
 
     if (err == ERR_OK)
-        err = changeable(context, attr);
-    if (err != ERR_OK)
+        err = changeable(context, inode_attr(inode));
+    if (err != ERR_OK || right == VFS_IO_OPEN_HANDLE)
         return err;
-    if (right == VFS_IO_OPEN_HANDLE || is_owner(context, attr))
-        return ERR_OK;
-    return require(context, inode, PERMIT_WRITE);
+    return may_use_data(context, inode, PERMIT_WRITE);
 }
 
 /* ---- extended attributes ---- */
@@ -389,12 +451,27 @@ enum err vfs__gate_xattr_write(const struct vfs_context *context, const struct i
 
 /* ---- streams ---- */
 
-enum err vfs__gate_stream_read(const struct vfs_context *context, const struct inode *inode)
+enum err vfs__gate_stream_search(const struct vfs_context *context, const struct inode *inode)
 {
     const struct inode_attr *attr = inode_attr(inode);
     enum err err = usable(context, attr);
 
-    return err == ERR_OK ? require_xattr_type(attr) : err;
+    if (err == ERR_OK)
+        err = require_xattr_type(attr);
+    /* SMB asks for the file's rights when it opens what it has found. */
+    if (err != ERR_OK || context->by_handle || context->protocol == VFS_SMB)
+        return err;
+    return permitted(context, inode) & (PERMIT_READ | PERMIT_WRITE) ? ERR_OK : ERR_ACCES;
+}
+
+enum err vfs__gate_stream_list(const struct vfs_context *context, const struct inode *inode)
+{
+    const struct inode_attr *attr = inode_attr(inode);
+    enum err err = usable(context, attr);
+
+    if (err == ERR_OK)
+        err = require_xattr_type(attr);
+    return err != ERR_OK || context->by_handle ? err : require(context, inode, PERMIT_READ);
 }
 
 enum err vfs__gate_stream_write(const struct vfs_context *context, const struct inode *inode)
@@ -421,18 +498,6 @@ enum err vfs__gate_acl_read(const struct vfs_context *context, const struct inod
     if (err != ERR_OK || context->by_handle || context->is_root || !list_rights(context, inode, &rights))
         return err;
     return rights & ACL_READ_CONTROL ? ERR_OK : ERR_ACCES;
-}
-
-enum err vfs__gate_acl_write(const struct vfs_context *context, const struct inode *inode)
-{
-    const struct inode_attr *attr = inode_attr(inode);
-    enum err err = changeable(context, attr);
-
-    if (err == ERR_OK && (attr->type == INODE_SYMLINK || attr->type == INODE_STREAM))
-        err = ERR_WRONGTYPE;
-    if (err != ERR_OK || context->by_handle || is_owner(context, attr))
-        return err;
-    return list_gives(context, inode, ACL_WRITE_DAC) ? ERR_OK : ERR_PERM;
 }
 
 /* ---- becoming something else ---- */

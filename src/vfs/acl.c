@@ -113,7 +113,7 @@ static size_t blob_size(const struct acl *acl)
 enum err vfs__acl_check(const struct acl *acl)
 {
     if (acl->count > ACL_ACES_MAX || (acl->everything && acl->count > 0) || blob_size(acl) > BLOB_MAX)
-        return ERR_LIMIT;
+        return ERR_FBIG;
     for (uint16_t i = 0; i < acl->count; i++) {
         const struct acl_ace *ace = &acl->aces[i];
 
@@ -273,9 +273,12 @@ static uint32_t rights_of_bits(uint32_t bits, bool directory)
     if (bits & PERMIT_READ)
         rights |= ACL_READ_DATA | ACL_READ_EA;
     if (bits & PERMIT_WRITE)
-        rights |= ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_WRITE_EA | (directory ? ACL_DELETE_CHILD : 0);
+        rights |= ACL_WRITE_DATA | ACL_APPEND_DATA | ACL_WRITE_EA;
     if (bits & PERMIT_EXECUTE)
         rights |= ACL_EXECUTE;
+    /* Entries are reached by searching. */
+    if (directory && (bits & PERMIT_WRITE) && (bits & PERMIT_EXECUTE))
+        rights |= ACL_DELETE_CHILD;
     return rights;
 }
 
@@ -290,14 +293,70 @@ static bool is_named(const struct acl_ace *ace, const struct inode_attr *attr)
     return (ace->who == ACL_UID && ace->id != attr->uid) || (ace->who == ACL_GID && ace->id != attr->gid);
 }
 
+/* What the classes of a mode may do with a file, and the entries that say so: the owner's first, then those
+ * of others, the rest last. */
+struct classes {
+    uint32_t owner, group, others;
+};
+
+static struct classes classes_of(uint32_t mode, bool directory)
+{
+    return (struct classes){.owner = rights_of_bits(mode >> 6 & 7, directory),
+                            .group = rights_of_bits(mode >> 3 & 7, directory),
+                            .others = rights_of_bits(mode & 7, directory)};
+}
+
+static void add_owner(struct acl *acl, const struct classes *classes)
+{
+    const uint32_t always = ACL_WRITE_ATTRIBUTES | ACL_WRITE_DAC | ACL_WRITE_OWNER;
+
+    /* The owner has his bits and no others, so what the classes behind would give him is denied. */
+    add(acl, ACL_DENIED, 0, ACL_OWNER, (classes->group | classes->others) & ~classes->owner);
+    add(acl, ACL_ALLOWED, 0, ACL_OWNER, classes->owner | always);
+}
+
+static void add_rest(struct acl *acl, const struct classes *classes)
+{
+    add(acl, ACL_ALLOWED, 0, ACL_GROUP, classes->group);
+    add(acl, ACL_DENIED, 0, ACL_GROUP, classes->others & ~classes->group);
+    add(acl, ACL_ALLOWED, 0, ACL_EVERYONE, classes->others);
+}
+
+void vfs_acl_of_mode(const struct inode_attr *attr, struct acl_ace aces[VFS_ACL_OF_MODE_MAX],
+                     struct acl *acl_r)
+{
+    struct classes classes = classes_of(attr->mode, attr->type == INODE_DIRECTORY);
+
+    *acl_r = (struct acl){.aces = aces};
+    add_owner(acl_r, &classes);
+    add_rest(acl_r, &classes);
+}
+
+/* An entry of the list before, as far as it stays beside GROUP, the group's rights: what others inherit is
+ * kept; for the file itself, users and groups with names have no more than the group, as the mask of POSIX's
+ * lists has it. */
+static void keep(struct acl *acl, const struct acl_ace *from, const struct inode_attr *attr, uint32_t group)
+{
+    struct acl_ace ace = *from;
+
+    if (!(ace.flags & ACL_INHERIT_ONLY) && is_named(&ace, attr)) {
+        struct acl_ace own = ace;
+
+        own.flags &= (uint8_t)~ACL_INHERIT_FLAGS;
+        if (own.type == ACL_ALLOWED)
+            own.mask &= group;
+        acl->aces[acl->count++] = own;
+    }
+    if (ace.flags & (ACL_OBJECT_INHERIT | ACL_CONTAINER_INHERIT)) {
+        ace.flags |= ACL_INHERIT_ONLY;
+        acl->aces[acl->count++] = ace;
+    }
+}
+
 enum err vfs__acl_chmod(struct inode *inode, uint32_t mode)
 {
     const struct inode_attr *attr = inode_attr(inode);
-    bool directory = attr->type == INODE_DIRECTORY;
-    uint32_t owner = rights_of_bits(mode >> 6 & 7, directory);
-    uint32_t group = rights_of_bits(mode >> 3 & 7, directory);
-    uint32_t others = rights_of_bits(mode & 7, directory);
-    const uint32_t always = ACL_WRITE_ATTRIBUTES | ACL_WRITE_DAC | ACL_WRITE_OWNER;
+    struct classes classes = classes_of(mode, attr->type == INODE_DIRECTORY);
     struct acl old, fresh;
     struct arena arena;
     enum err err;
@@ -310,34 +369,14 @@ enum err vfs__acl_chmod(struct inode *inode, uint32_t mode)
     }
     fresh = (struct acl){.control = old.control};
     if (err == ERR_OK) {
-        fresh.aces = arena_alloc(&arena, (2 * (size_t)old.count + 5) * sizeof *fresh.aces);
+        fresh.aces = arena_alloc(&arena, (2 * (size_t)old.count + VFS_ACL_OF_MODE_MAX) * sizeof *fresh.aces);
         err = fresh.aces == NULL ? ERR_NOMEM : ERR_OK;
     }
     if (err == ERR_OK) {
-        /* The owner has his bits and no others, so what the classes behind would give him is denied. */
-        add(&fresh, ACL_DENIED, 0, ACL_OWNER, (group | others) & ~owner);
-        add(&fresh, ACL_ALLOWED, 0, ACL_OWNER, owner | always);
-        for (uint16_t i = 0; i < old.count; i++) {
-            struct acl_ace ace = old.aces[i];
-
-            /* What others inherit stays; for this file itself, users and groups with names have no more than
-             * the group's bits, as the mask of POSIX's lists has it. */
-            if (!(ace.flags & ACL_INHERIT_ONLY) && is_named(&ace, attr)) {
-                struct acl_ace own = ace;
-
-                own.flags &= (uint8_t)~ACL_INHERIT_FLAGS;
-                if (own.type == ACL_ALLOWED)
-                    own.mask &= group;
-                fresh.aces[fresh.count++] = own;
-            }
-            if (ace.flags & (ACL_OBJECT_INHERIT | ACL_CONTAINER_INHERIT)) {
-                ace.flags |= ACL_INHERIT_ONLY;
-                fresh.aces[fresh.count++] = ace;
-            }
-        }
-        add(&fresh, ACL_ALLOWED, 0, ACL_GROUP, group);
-        add(&fresh, ACL_DENIED, 0, ACL_GROUP, others & ~group);
-        add(&fresh, ACL_ALLOWED, 0, ACL_EVERYONE, others);
+        add_owner(&fresh, &classes);
+        for (uint16_t i = 0; i < old.count; i++)
+            keep(&fresh, &old.aces[i], attr, classes.group);
+        add_rest(&fresh, &classes);
         err = vfs__acl_write(inode, &fresh);
     }
     arena_reset(&arena);
@@ -415,24 +454,7 @@ enum err vfs_acl_get(struct vfs_context *context, struct inode *inode, struct ar
 
 enum err vfs_acl_set(struct vfs_context *context, struct inode *inode, const struct acl *acl)
 {
-    struct inode_attr *attr;
-    uint32_t mode;
-    const struct vfs_claim claim = {.inode = inode, .operation = GRANT_OP_SETATTR};
-    enum err err = vfs__gate_acl_write(context, inode);
+    const struct vfs_setattr set = {.set = VFS_SET_ACL, .acl = acl};
 
-    if (err == ERR_OK)
-        err = vfs__acl_check(acl);
-    if (err == ERR_OK)
-        err = vfs__conflict_claims(context, &claim, 1);
-    if (err == ERR_OK)
-        err = vfs__acl_write(inode, acl);
-    if (err != ERR_OK)
-        return err;
-    mode = vfs__acl_mode(inode);
-    attr = inode_change(inode);
-    attr->mode = mode;
-    attr->ctime = clock_wall();
-    store_ticket_merge(&context->ticket, inode_ticket(inode));
-    vfs__event_inode(context->vfs, context->event_source, VFS_EVENT_ATTRIBUTES, inode);
-    return ERR_OK;
+    return vfs_setattr(context, inode, &set, NULL, false);
 }

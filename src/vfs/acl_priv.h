@@ -22,7 +22,7 @@ bool vfs__acl_next(struct acl_walk *walk, struct acl_ace *ace);
 bool vfs__acl_is_there(const struct inode *inode);
 /* ERR_NOENT when there is none. What is read lives as long as ARENA. */
 enum err vfs__acl_read(const struct inode *inode, struct arena *arena, struct acl *acl_r) ERR_MUST_CHECK;
-/* ERR_INVAL, ERR_LIMIT: no list that can be kept. */
+/* ERR_INVAL, ERR_FBIG: no list that can be kept. */
 enum err vfs__acl_check(const struct acl *acl) ERR_MUST_CHECK;
 /* Keeps the list; mode and times are the caller's. */
 enum err vfs__acl_write(struct inode *inode, const struct acl *acl) ERR_MUST_CHECK;

@@ -58,7 +58,7 @@ enum err vfs__setattr_check(enum inode_type type, const struct vfs_setattr *set)
         return ERR_INVAL;
     if ((set->set & VFS_SET_SIZE) != 0 && set->size > STORE_FILE_SIZE_MAX)
         return type == INODE_FILE || type == INODE_STREAM ? ERR_FBIG : ERR_INVAL;
-    return ERR_OK;
+    return (set->set & VFS_SET_ACL) != 0 ? vfs__acl_check(set->acl) : ERR_OK;
 }
 
 /* chmod(2): the set-group-id bit is not given away to a group one is not in. */
@@ -172,7 +172,8 @@ static void attributes_apply(const struct vfs_context *context, struct inode *in
     attr->mtime = vfs__time(set->mtime_how, set->mtime, mtime, now);
     attr->ctime = (set->set & VFS_SET_CTIME) != 0 ? set->ctime : now;
     /* Another owner is another meaning of what the list gives to owner and group. */
-    if ((set->set & (VFS_SET_UID | VFS_SET_GID)) != 0 && (set->set & VFS_SET_MODE) == 0)
+    if ((set->set & VFS_SET_ACL) != 0 ||
+        ((set->set & (VFS_SET_UID | VFS_SET_GID)) != 0 && (set->set & VFS_SET_MODE) == 0))
         attr->mode = (attr->mode & ~(uint32_t)0777) | (vfs__acl_mode(inode) & 0777);
 }
 
@@ -209,7 +210,9 @@ static enum err setattr_prepare(struct inode *inode, const struct vfs_setattr *s
 
     if (err == ERR_OK && (set->set & VFS_SET_SIZE) != 0)
         err = store_truncate(inode, set->size);
-    if (err == ERR_OK && (set->set & VFS_SET_MODE) != 0)
+    if (err == ERR_OK && (set->set & VFS_SET_ACL) != 0)
+        err = vfs__acl_write(inode, set->acl);
+    else if (err == ERR_OK && (set->set & VFS_SET_MODE) != 0)
         err = vfs__acl_chmod(inode, set->mode);
     if (err != ERR_OK && dropped.length != 0) {
         enum err undo = inode_set_blob(inode, VFS_BLOB_VERIFIER, dropped.bytes, dropped.length);

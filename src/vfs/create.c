@@ -139,7 +139,7 @@ static struct inode_attr initial_attr(const struct vfs_context *context, const s
 
     if ((set->set & VFS_SET_UID) != 0 && context->is_root)
         attr.uid = set->uid;
-    attr.mode = vfs__mode_allowed(context, mode, attr.gid);
+    attr.mode = vfs__mode_allowed(context, mode & ~create->umask, attr.gid);
     if (directory)
         attr.mode |= dir->mode & MODE_SETGID;
     if ((set->set & VFS_SET_DOS_ATTRIBUTES) != 0)
@@ -151,32 +151,40 @@ static struct inode_attr initial_attr(const struct vfs_context *context, const s
     return attr;
 }
 
-/* The list it starts with, given or inherited. A mode that NFS names is set on top of it (RFC 8881 6.4.3.1);
- * else the mode follows from it. */
-static enum err acl_make(const struct vfs_context *context, const struct inode *dir,
-                         const struct vfs_create *create, struct inode *inode)
+static enum err acl_inherit(const struct inode *dir, struct inode *inode)
 {
-    bool named = context->protocol != VFS_SMB && (create->set.set & VFS_SET_MODE) != 0;
     struct arena arena;
     struct acl acl;
     enum err err;
 
-    if (create->type == INODE_SYMLINK || (create->acl == NULL && !vfs__acl_is_there(dir)))
-        return ERR_OK;
     arena_init(&arena, 0);
-    if (create->acl != NULL)
-        err = vfs__acl_write(inode, create->acl);
-    else
-        err = vfs__acl_inherit(dir, inode_attr(inode), &arena, &acl);
-    if (create->acl == NULL && err == ERR_OK)
+    err = vfs__acl_inherit(dir, inode_attr(inode), &arena, &acl);
+    if (err == ERR_OK)
         err = vfs__acl_write(inode, &acl);
     arena_reset(&arena);
+    return err;
+}
+
+/* The list it starts with, given or inherited. A mode that NFS names is set on top of an inherited one
+ * (RFC 8881 6.4.3), without its umask (RFC 8275 5); else the mode follows from the list. */
+static enum err acl_make(const struct vfs_context *context, const struct inode *dir,
+                         const struct vfs_create *create, struct inode *inode)
+{
+    bool given = (create->set.set & VFS_SET_ACL) != 0;
+    bool named = context->protocol != VFS_SMB && (create->set.set & VFS_SET_MODE) != 0;
+    enum err err;
+
+    if (create->type == INODE_SYMLINK || (!given && !vfs__acl_is_there(dir)))
+        return ERR_OK;
+    err = given ? vfs__acl_write(inode, create->set.acl) : acl_inherit(dir, inode);
     if (err != ERR_OK)
         return err == ERR_NOENT ? ERR_OK : err; /* nothing to inherit */
-    if (named)
-        return vfs__acl_chmod(inode, inode_attr(inode)->mode);
-    inode_change(inode)->mode = vfs__acl_mode(inode);
-    return ERR_OK;
+    if (given || !named) {
+        inode_change(inode)->mode = vfs__acl_mode(inode);
+        return ERR_OK;
+    }
+    inode_change(inode)->mode |= create->set.mode & create->umask & 0777;
+    return vfs__acl_chmod(inode, inode_attr(inode)->mode);
 }
 
 /* An inode without a name, with all that it starts with. */

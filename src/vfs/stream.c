@@ -57,7 +57,7 @@ enum err vfs_stream_lookup(struct vfs_context *context, struct inode *file, stru
                            struct inode **stream_r, uint8_t *name_r, size_t *length_r)
 {
     uint64_t ino;
-    enum err err = vfs__gate_stream_read(context, file);
+    enum err err = vfs__gate_stream_search(context, file);
 
     if (err == ERR_OK)
         err = name_check(name);
@@ -186,7 +186,7 @@ enum err vfs_stream_list(struct vfs_context *context, struct inode *file,
                          bool (*each)(void *data, struct store_name name, struct inode *stream), void *data)
 {
     struct listing listing = {.file = file, .each = each, .data = data, .err = ERR_OK};
-    enum err err = vfs__gate_stream_read(context, file);
+    enum err err = vfs__gate_stream_list(context, file);
 
     if (err == ERR_OK)
         err = stream_scan(file, list_one, &listing);

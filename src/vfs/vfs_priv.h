@@ -100,14 +100,14 @@ enum err vfs__gate_read(const struct vfs_context *context, const struct inode *i
                         enum vfs_io_right right) ERR_MUST_CHECK;
 enum err vfs__gate_write(const struct vfs_context *context, const struct inode *inode,
                          enum vfs_io_right right) ERR_MUST_CHECK;
-/* Names of INODE's alternate data streams. */
-enum err vfs__gate_stream_read(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
+/* Alternate data streams of INODE: finding one by its name, listing them, changing their names. */
+enum err vfs__gate_stream_search(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
+enum err vfs__gate_stream_list(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
 enum err vfs__gate_stream_write(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
 /* INODE, a handle's or its owner's, becomes something of TYPE under its name in DIR. */
 enum err vfs__gate_replace(const struct vfs_context *context, const struct inode *dir,
                            const struct inode *inode, enum inode_type type) ERR_MUST_CHECK;
 enum err vfs__gate_acl_read(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
-enum err vfs__gate_acl_write(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
 enum err vfs__gate_readlink(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
 enum err vfs__gate_xattr_read(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;
 enum err vfs__gate_xattr_write(const struct vfs_context *context, const struct inode *inode) ERR_MUST_CHECK;

@@ -36,7 +36,8 @@ void nfs4_attr_encode(struct writer *writer, struct nfs4_attr_source *source,
 struct nfs4_setattr {
     struct nfs4_bitmap mask;
     struct vfs_setattr set;
-    bool has_umask;     /* mode_umask came, and is applied to SET.mode */
+    bool has_umask;     /* mode_umask came, with */
+    uint32_t umask;     /* what is not to be applied where a list is inherited */
     uint32_t mode_keep; /* mode_set_masked: mode bits that come from the file */
     uint32_t dos_mask;  /* DOS attributes that are given; the others come from the file */
     uint32_t status;    /* NFS4_OK, or what is wrong with the values (ATTRNOTSUPP, INVAL, BADOWNER; DELAY) */

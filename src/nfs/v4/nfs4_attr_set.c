@@ -160,7 +160,7 @@ static bool get_settime(struct set_decode *decode, enum vfs_time_how *how_r, str
     return how == SET_TO_SERVER_TIME || get_nfstime(decode, time_r);
 }
 
-/* RFC 8275 4.1: the mode, and the umask to apply as no default ACL is inherited. */
+/* RFC 8275 4.1: the mode, and the umask to apply where no list is inherited. */
 static bool get_mode_umask(struct set_decode *decode)
 {
     uint32_t mode, umask;
@@ -170,8 +170,9 @@ static bool get_mode_umask(struct set_decode *decode)
     if ((mode & ~(uint32_t)MODE_BITS) || (umask & ~(uint32_t)0777))
         refuse(decode, NFS4ERR_INVAL);
     decode->set->has_umask = true;
+    decode->set->umask = umask & 0777;
     decode->set->set.set |= VFS_SET_MODE;
-    decode->set->set.mode = mode & MODE_BITS & ~umask;
+    decode->set->set.mode = mode & MODE_BITS;
     return true;
 }
 

@@ -84,6 +84,7 @@ uint32_t nfs4__create(struct nfs4_compound *compound)
         return status;
     nfs4_attr_complete(&args->set, &nothing);
     create.set = args->set.set;
+    create.umask = args->set.umask;
     create.device_major = args->device_major;
     create.device_minor = args->device_minor;
     create.target = args->target;

@@ -51,6 +51,7 @@ static uint32_t make(struct nfs4_compound *compound, struct nfs4_open *open)
     nfs4__set_grant_client(compound, open->client);
     nfs4_attr_complete(&open->set, &nothing);
     create.set = open->set.set;
+    create.umask = open->set.umask;
     memcpy(create.verifier, open->verifier, sizeof create.verifier);
     err = vfs_create(&compound->context, compound->current.inode, open->name, &create, &open->file.inode,
                      &created);

@@ -196,6 +196,121 @@ static void inheritance(void **state)
     world_remove_all(&world, NULL, "d");
 }
 
+/* RFC 8881 6.4.1.3, 6.4.3: a list that is named takes the place of what is inherited and comes behind the
+ * mode, of which the bits above the lowest nine stay. */
+static void explicit_list(void **state)
+{
+    struct acl_ace aces[] = {{.who = ACL_UID, .id = 7, .mask = R | W}, {.who = ACL_OWNER, .mask = R}};
+    struct acl acl = {.control = ACL_CONTROL_PROTECTED, .count = 2, .aces = aces};
+    struct vfs_context owner = world_as(&world, OWNER, GROUP), other = world_as(&world, OTHER, 101);
+    struct inode *dir = world_make(&world, NULL, "d", INODE_DIRECTORY, 0777, 0, 0), *file, *link;
+    struct vfs_create create = {.type = INODE_FILE,
+                                .set = {.set = VFS_SET_MODE | VFS_SET_ACL, .mode = 04777, .acl = &acl}};
+    struct vfs_setattr both = create.set;
+    bool created;
+
+    (void)state;
+    SET(dir, 0, {.who = ACL_EVERYONE, .mask = ACL_ALL},
+        {.flags = ACL_OBJECT_INHERIT, .who = ACL_UID, .id = 8, .mask = R});
+    assert_int_equal(vfs_create(&owner, dir, world_name("f"), &create, &file, &created), ERR_OK);
+    assert_string_equal(text_of(file), "0:0:4:7:3 0:0:2:0:1 ");
+    assert_int_equal(inode_attr(file)->mode, 04400);
+    aces[1].mask = R | W;
+    both.mode = 02070;
+    assert_int_equal(vfs_setattr(&other, file, &both, NULL, false), ERR_PERM);
+    both.set = VFS_SET_ACL;
+    assert_int_equal(vfs_setattr(&other, file, &both, NULL, false), ERR_PERM);
+    both.set |= VFS_SET_MODE | VFS_SET_SIZE;
+    both.size = 5;
+    assert_int_equal(vfs_setattr(&owner, file, &both, NULL, false), ERR_OK);
+    assert_string_equal(text_of(file), "0:0:4:7:3 0:0:2:0:3 ");
+    assert_int_equal(inode_attr(file)->mode, 02600);
+    assert_int_equal(inode_attr(file)->size, 5);
+    /* One that can't be kept changes nothing, and nothing is made. */
+    aces[0].type = 2;
+    both.size = 6;
+    assert_int_equal(vfs_setattr(&owner, file, &both, NULL, false), ERR_INVAL);
+    assert_int_equal(inode_attr(file)->size, 5);
+    vfs_unref(&file);
+    assert_int_equal(vfs_create(&owner, dir, world_name("g"), &create, &file, &created), ERR_INVAL);
+    assert_false(world_has(&world, dir, "g"));
+    link = world_make(&world, dir, "l", INODE_SYMLINK, 0777, OWNER, GROUP);
+    aces[0].type = 0;
+    assert_int_equal(vfs_acl_set(&owner, link, &acl), ERR_WRONGTYPE);
+    vfs_unref(&link);
+    vfs_unref(&dir);
+    world_remove_all(&world, NULL, "d");
+}
+
+/* RFC 8275 5: the umask is for what inherits no list. */
+static void umasks(void **state)
+{
+    static const struct {
+        uint8_t flags; /* of the directory's entry */
+        uint32_t mode, umask, file, directory;
+    } rows[] = {
+        {0, 0666, 0022, 0644, 0644},
+        {0, 02777, 0077, 02700, 02700},
+        {ACL_OBJECT_INHERIT, 0666, 0022, 0666, 0666},
+        {ACL_OBJECT_INHERIT, 0640, 0777, 0640, 0640},
+        {ACL_CONTAINER_INHERIT, 0777, 0022, 0755, 0777},
+    };
+    struct inode *dir = world_make(&world, NULL, "d", INODE_DIRECTORY, 0777, 0, 0), *made;
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+        bool directory = i % 2 != 0;
+        struct vfs_create create = {.type = directory ? INODE_DIRECTORY : INODE_FILE,
+                                    .set = {.set = VFS_SET_MODE, .mode = rows[i / 2].mode},
+                                    .umask = rows[i / 2].umask};
+        uint32_t wanted = directory ? rows[i / 2].directory : rows[i / 2].file;
+        bool created;
+
+        SET(dir, 0, {.who = ACL_EVERYONE, .mask = ACL_ALL},
+            {.flags = rows[i / 2].flags, .who = ACL_UID, .id = 7, .mask = R});
+        assert_int_equal(vfs_create(&world.root, dir, world_name("n"), &create, &made, &created), ERR_OK);
+        if (inode_attr(made)->mode != wanted || (vfs__acl_mode(made) & 0777) != (wanted & 0777))
+            fail_msg("row %zu: %o, %o", i, inode_attr(made)->mode, vfs__acl_mode(made));
+        vfs_unref(&made);
+        world_remove_all(&world, dir, "n");
+    }
+    vfs_unref(&dir);
+    world_remove_all(&world, NULL, "d");
+}
+
+/* The list that a mode means gives everybody what the mode gave. */
+static void lists_of_modes(void **state)
+{
+    struct vfs_context users[] = {world_as(&world, OWNER, GROUP), world_as(&world, 1002, GROUP),
+                                  world_as(&world, OTHER, 101)};
+    struct inode *dir = world_make(&world, NULL, "d", INODE_DIRECTORY, 0, OWNER, GROUP);
+    const unsigned all =
+        VFS_ACCESS_READ | VFS_ACCESS_WRITE | VFS_ACCESS_EXECUTE | VFS_ACCESS_DELETE | VFS_ACCESS_SETATTR;
+
+    (void)state;
+    for (uint32_t mode = 0; mode <= 0777; mode++) {
+        struct acl_ace aces[VFS_ACL_OF_MODE_MAX];
+        unsigned by_mode[3];
+        struct acl acl;
+
+        acl = (struct acl){.count = 0};
+        assert_int_equal(vfs_acl_set(&world.root, dir, &acl), ERR_OK);
+        assert_int_equal(inode_set_blob(dir, VFS_BLOB_ACL, NULL, 0), ERR_OK);
+        world_chmod(&world, dir, mode);
+        for (int i = 0; i < 3; i++)
+            by_mode[i] = vfs_access(&users[i], dir, all);
+        vfs_acl_of_mode(inode_attr(dir), aces, &acl);
+        assert_int_equal(vfs_acl_set(&world.root, dir, &acl), ERR_OK);
+        assert_int_equal(mode_of(dir), mode);
+        for (int i = 0; i < 3; i++)
+            if (vfs_access(&users[i], dir, all) != by_mode[i])
+                fail_msg("mode %o, user %d: %x, not %x", mode, i, vfs_access(&users[i], dir, all),
+                         by_mode[i]);
+    }
+    vfs_unref(&dir);
+    world_remove_all(&world, NULL, "d");
+}
+
 /* After chmod the mode is what the list means, for every class; what children inherit stays. */
 static void chmods(void **state)
 {
@@ -250,7 +365,7 @@ static void limits(void **state)
         many[i] = (struct acl_ace){.who = ACL_UID, .id = (uint32_t)i, .mask = R};
     acl.aces = many;
     acl.count = ACL_ACES_MAX + 1;
-    assert_int_equal(vfs_acl_set(&world.root, file, &acl), ERR_LIMIT);
+    assert_int_equal(vfs_acl_set(&world.root, file, &acl), ERR_FBIG);
     acl.count = ACL_ACES_MAX;
     assert_int_equal(vfs_acl_set(&other, file, &acl), ERR_PERM);
     assert_int_equal(vfs_acl_set(&world.root, file, &acl), ERR_OK);
@@ -272,8 +387,9 @@ static void limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(evaluation), cmocka_unit_test(gate),   cmocka_unit_test(inheritance),
-        cmocka_unit_test(chmods),     cmocka_unit_test(limits),
+        cmocka_unit_test(evaluation), cmocka_unit_test(gate),           cmocka_unit_test(inheritance),
+        cmocka_unit_test(chmods),     cmocka_unit_test(limits),         cmocka_unit_test(explicit_list),
+        cmocka_unit_test(umasks),     cmocka_unit_test(lists_of_modes),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

@@ -185,6 +185,55 @@ static void rights(void **state)
     world_remove_all(&world, NULL, "f");
 }
 
+/* What the file lets somebody do now, whatever it did when the stream was made. */
+static void rights_of_file(void **state)
+{
+    static const struct {
+        uint32_t mode;
+        bool reads, writes;
+    } rows[] = {{0644, true, false}, {0600, false, false}, {0622, false, true}, {0666, true, true}};
+    struct vfs_context other = world_as(&world, 1001, 101), owner = world_as(&world, 1000, 100);
+    struct inode *file = world_make(&world, NULL, "f", INODE_FILE, 0666, 1000, 100), *stream, *found;
+    const struct vfs_setattr size = {.set = VFS_SET_SIZE, .size = 4};
+    const unsigned both = VFS_ACCESS_READ | VFS_ACCESS_WRITE;
+    struct acl_ace ace = {.who = ACL_UID, .id = 1001, .mask = ACL_READ_DATA};
+    const struct acl acl = {.count = 1, .aces = &ace};
+    uint8_t name[STORE_NAME_MAX];
+    size_t length;
+    unsigned total = 0;
+    uint32_t got;
+    char byte;
+    bool eof;
+
+    (void)state;
+    stream = make(file, "s", "text");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        enum err reads = rows[i].reads ? ERR_OK : ERR_ACCES, writes = rows[i].writes ? ERR_OK : ERR_ACCES;
+        enum err finds = rows[i].reads || rows[i].writes ? ERR_OK : ERR_ACCES;
+
+        world_chmod(&world, file, rows[i].mode);
+        assert_int_equal(world_read(&world, &other, stream, 0, &byte, 1, &got, &eof, VFS_IO_CHECK_MODE),
+                         reads);
+        assert_int_equal(world_read(&world, &other, stream, 0, &byte, 1, &got, &eof, VFS_IO_OPEN_HANDLE),
+                         ERR_OK);
+        assert_int_equal(world_write(&world, &other, stream, 0, "t", 1, VFS_IO_CHECK_MODE), writes);
+        assert_int_equal(vfs_setattr(&other, stream, &size, NULL, false), writes);
+        assert_int_equal(vfs_access(&other, stream, both),
+                         (rows[i].reads ? VFS_ACCESS_READ : 0) | (rows[i].writes ? VFS_ACCESS_WRITE : 0));
+        assert_int_equal(vfs_stream_list(&other, file, count_one, &total), reads);
+        assert_int_equal(vfs_stream_lookup(&other, file, world_name("s"), &found, name, &length), finds);
+        if (finds == ERR_OK)
+            vfs_unref(&found);
+    }
+    assert_int_equal(vfs_acl_set(&owner, file, &acl), ERR_OK);
+    assert_int_equal(vfs_access(&other, stream, both), VFS_ACCESS_READ);
+    assert_int_equal(vfs_rights(&other, stream, NULL), ACL_READ_DATA);
+    assert_int_equal(vfs_acl_set(&owner, stream, &acl), ERR_WRONGTYPE);
+    vfs_unref(&stream);
+    vfs_unref(&file);
+    world_remove_all(&world, NULL, "f");
+}
+
 struct watch {
     struct vfs_listener listener;
     unsigned events;
@@ -224,7 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),  cmocka_unit_test(data),   cmocka_unit_test(ends),
-        cmocka_unit_test(rights), cmocka_unit_test(events),
+        cmocka_unit_test(rights), cmocka_unit_test(events), cmocka_unit_test(rights_of_file),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
