@@ -52,28 +52,37 @@ static uint32_t mask_of(uint32_t bits, bool directory)
     return mask;
 }
 
+static void add_ace(struct sec_acl *acl, uint8_t type, struct sid sid, uint32_t mask)
+{
+    if (mask != 0)
+        acl->aces[acl->count++] = (struct sec_ace){.type = type, .sid = sid, .mask = mask};
+}
+
+/* One class of the mode counts for a user, so what the classes behind his would give him is denied first. */
 static struct sec_acl *acl_of_mode(const struct identity *identity, struct arena *arena,
                                    const struct inode_attr *attr)
 {
     struct sec_acl *acl = arena_alloc(arena, sizeof *acl);
+    struct sid uid = ident_uid_to_sid(identity, attr->uid), gid = ident_gid_to_sid(identity, attr->gid);
     bool directory = attr->type == INODE_DIRECTORY;
+    uint32_t group = mask_of(attr->mode >> 3, directory), others = mask_of(attr->mode, directory);
+    /* Who may read and write what is his may do everything with it. */
+    uint32_t owner = (attr->mode & 0600) == 0600
+                         ? SMB2_ACCESS_ALL
+                         : mask_of(attr->mode >> 6, directory) | SMB2_ACCESS_WRITE_DAC |
+                               SMB2_ACCESS_WRITE_OWNER | SMB2_ACCESS_WRITE_ATTRIBUTES;
 
     if (acl == NULL)
         return NULL;
-    acl->count = 3;
-    acl->aces = arena_alloc(arena, 3 * sizeof *acl->aces);
+    acl->count = 0;
+    acl->aces = arena_alloc(arena, VFS_ACL_OF_MODE_MAX * sizeof *acl->aces);
     if (acl->aces == NULL)
         return NULL;
-    acl->aces[0].sid = ident_uid_to_sid(identity, attr->uid);
-    acl->aces[1].sid = ident_gid_to_sid(identity, attr->gid);
-    acl->aces[2].sid = sid_everyone;
-    /* Who may read and write what is his may do everything with it. */
-    acl->aces[0].mask = (attr->mode & 0600) == 0600
-                            ? SMB2_ACCESS_ALL
-                            : mask_of(attr->mode >> 6, directory) | SMB2_ACCESS_WRITE_DAC |
-                                  SMB2_ACCESS_WRITE_OWNER | SMB2_ACCESS_WRITE_ATTRIBUTES;
-    acl->aces[1].mask = mask_of(attr->mode >> 3, directory);
-    acl->aces[2].mask = mask_of(attr->mode, directory);
+    add_ace(acl, SEC_ACE_DENIED, uid, (group | others) & ~owner);
+    add_ace(acl, SEC_ACE_ALLOWED, uid, owner);
+    add_ace(acl, SEC_ACE_ALLOWED, gid, group);
+    add_ace(acl, SEC_ACE_DENIED, gid, others & ~group);
+    add_ace(acl, SEC_ACE_ALLOWED, sid_everyone, others);
     return acl;
 }
 
@@ -104,6 +113,32 @@ static struct sid sid_of(const struct identity *identity, const struct acl_ace *
     return sid_anonymous;
 }
 
+/* OWNER@ and GROUP@ go on to mean whoever owns what inherits them: CREATOR OWNER and CREATOR GROUP there,
+ * which can't be said together with what they mean here. */
+static void show_ace(const struct identity *identity, struct sec_acl *acl, const struct acl_ace *ace,
+                     const struct inode_attr *attr)
+{
+    struct sec_ace *shown = &acl->aces[acl->count++], *children = shown;
+    struct reader reader = reader_of(ace->sid, ace->sid_length);
+    bool inherits = (ace->flags & (ACL_OBJECT_INHERIT | ACL_CONTAINER_INHERIT)) != 0;
+
+    shown->type = ace->type == ACL_DENIED ? SEC_ACE_DENIED : SEC_ACE_ALLOWED;
+    shown->flags = ace->flags;
+    shown->mask = ace->mask;
+    if (ace->sid != NULL && ident_sid_read(&reader, &shown->sid))
+        return;
+    shown->sid = sid_of(identity, ace, attr);
+    if (!inherits || (ace->who != ACL_OWNER && ace->who != ACL_GROUP))
+        return;
+    if (!(ace->flags & ACL_INHERIT_ONLY)) {
+        children = &acl->aces[acl->count++];
+        *children = *shown;
+        children->flags |= ACL_INHERIT_ONLY;
+        shown->flags &= (uint8_t)~ACL_INHERIT_FLAGS;
+    }
+    children->sid = ace->who == ACL_OWNER ? sid_creator_owner : sid_creator_group;
+}
+
 static struct sec_acl *acl_of_list(const struct identity *identity, struct arena *arena,
                                    const struct acl *from, const struct inode_attr *attr)
 {
@@ -111,20 +146,12 @@ static struct sec_acl *acl_of_list(const struct identity *identity, struct arena
 
     if (acl == NULL)
         return NULL;
-    acl->aces = from->count > 0 ? arena_alloc(arena, from->count * sizeof *acl->aces) : NULL;
+    acl->aces = from->count > 0 ? arena_alloc(arena, 2 * (size_t)from->count * sizeof *acl->aces) : NULL;
     if (from->count > 0 && acl->aces == NULL)
         return NULL;
-    acl->count = from->count;
-    for (uint16_t i = 0; i < from->count; i++) {
-        const struct acl_ace *ace = &from->aces[i];
-        struct reader reader = reader_of(ace->sid, ace->sid_length);
-
-        acl->aces[i].type = ace->type == ACL_DENIED ? SEC_ACE_DENIED : SEC_ACE_ALLOWED;
-        acl->aces[i].flags = ace->flags;
-        acl->aces[i].mask = ace->mask;
-        if (ace->sid == NULL || !ident_sid_read(&reader, &acl->aces[i].sid))
-            acl->aces[i].sid = sid_of(identity, ace, attr);
-    }
+    acl->count = 0;
+    for (uint16_t i = 0; i < from->count; i++)
+        show_ace(identity, acl, &from->aces[i], attr);
     return acl;
 }
 
@@ -322,7 +349,7 @@ static uint32_t apply(struct smb2_request *request, uint32_t parts, struct arena
         return STATUS_INVALID_OWNER;
     if (err == ERR_OK && (parts & SMB2_SECURITY_DACL))
         err = vfs_acl_set(&request->context, file, &acl);
-    return err == ERR_LIMIT || err == ERR_INVAL ? STATUS_INVALID_ACL : smb2__status(err);
+    return err == ERR_FBIG || err == ERR_INVAL ? STATUS_INVALID_ACL : smb2__status(err);
 }
 
 uint32_t smb2__security_set(struct smb2_request *request, uint32_t parts, struct reader data)

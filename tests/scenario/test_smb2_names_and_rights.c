@@ -593,6 +593,50 @@ static void security(void **state)
     smb2client_close(&second);
 }
 
+/* A mode of which a class has less than those behind it needs denials. */
+static void modes_as_lists(void **state)
+{
+    struct smb2c_opened opened = make("f");
+    static const struct {
+        uint32_t mode;
+        const char *entries; /* who in turn: u, g, o; with '-' before it: denied */
+    } rows[] = {{0644, "ugo"}, {0077, "-uugo"}, {0604, "ug-go"}, {0407, "-uug-go"}, {0777, "ugo"}};
+    struct sec_descriptor descriptor;
+    struct nfs3_result result;
+    struct arena arena;
+    struct reader data;
+
+    (void)state;
+    assert_int_equal(nfs3_lookup(nfs, &root, "f", &result), RPCCLIENT_SUCCESS);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct nfs3_new_attr chmod = {.set = NFS3_SET_MODE, .mode = rows[i].mode};
+        struct nfs3_handle handle = result.handle;
+        struct nfs3_result changed;
+        unsigned at = 0;
+
+        assert_int_equal(nfs3_setattr(nfs, &handle, &chmod, NULL, &changed), RPCCLIENT_SUCCESS);
+        assert_int_equal(changed.status, 0);
+        assert_int_equal(query(&opened, SECURITY_INFO, 0, 7, MOST, &data), STATUS_SUCCESS);
+        arena_init(&arena, 0);
+        assert_int_equal(sec_descriptor_read(&arena, data.at, data.left, &descriptor), ERR_OK);
+        for (const char *entry = rows[i].entries; *entry != '\0'; entry++, at++) {
+            bool denied = *entry == '-';
+            const struct sec_ace *ace = &descriptor.dacl->aces[at];
+
+            entry += denied;
+            assert_in_range(at, 0, descriptor.dacl->count - 1);
+            if (ace->type != (denied ? SEC_ACE_DENIED : SEC_ACE_ALLOWED) ||
+                !ident_sid_equal(&ace->sid, *entry == 'u'   ? descriptor.owner
+                                            : *entry == 'g' ? descriptor.group
+                                                            : &sid_everyone))
+                fail_msg("mode %o, entry %u", rows[i].mode, at);
+        }
+        assert_int_equal(at, descriptor.dacl->count);
+        arena_reset(&arena);
+    }
+    shut(&opened);
+}
+
 static void inheritance(void **state)
 {
     struct sec_ace aces[] = {
@@ -742,6 +786,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(deletion, set_up, tear_down),
         cmocka_unit_test_setup_teardown(security, set_up, tear_down),
         cmocka_unit_test_setup_teardown(inheritance, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(modes_as_lists, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times, set_up, tear_down),
         cmocka_unit_test_setup_teardown(small_buffers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(large_directory, set_up, tear_down),
