@@ -104,9 +104,18 @@ void net_conn_flush(struct net_conn *conn);
 /* Is too much queued to take on more? When it is, `drained` will come. */
 bool net_conn_is_congested(struct net_conn *conn);
 size_t net_conn_queued_bytes(const struct net_conn *conn);
+enum net_delivery {
+    NET_DELIVERED,  /* the peer's system has all that was sent */
+    NET_DELIVERING, /* it was heard of lately, or nothing of ours is on the way to it */
+    NET_SILENT,     /* it has acknowledged nothing for the time asked about, though there was something */
+};
+enum net_delivery net_conn_delivery(const struct net_conn *conn, uint64_t within_ms);
 void net_conn_resume_reading(struct net_conn *conn);
 /* Closes it; `closed` follows later. DRAIN first sends what is queued. */
 void net_conn_close(struct net_conn *conn, bool drain);
+/* Ends one that is silent: its peer, should it come back, learns of it by a reset, ahead of what was not
+ * delivered. `closed` follows later (ERR_LIMIT). */
+void net_conn_reset(struct net_conn *conn);
 
 /* ---- datagrams ---- */
 

@@ -48,6 +48,9 @@ struct smb_options {
     uint16_t least_dialect; /* 0: 0x0202 */
     uint16_t most_dialect;  /* 0: 0x0311 */
     uint32_t connections;   /* most at a time; 0: 4096 */
+    /* Who owes an answer to a break, and acknowledges nothing on a connection for five times this, is told
+     * over another one; 0: 1 s. */
+    uint64_t lost_tick_ms;
     /* Large requests are decrypted, and their signatures checked, on the loop, where their bytes are in the
      * processor's cache: for machines with so few processors that workers' time is the loop's, too. */
     bool open_on_loop;

@@ -248,6 +248,13 @@ size_t net_conn_queued_bytes(const struct net_conn *conn)
     return conn->queue.bytes;
 }
 
+enum net_delivery net_conn_delivery(const struct net_conn *conn, uint64_t within_ms)
+{
+    enum net_delivery delivery = net__socket_delivery(conn->fd, within_ms);
+
+    return delivery == NET_DELIVERED && conn->queue.bytes > 0 ? NET_DELIVERING : delivery;
+}
+
 /* ---- reading ---- */
 
 static void read_some(struct net_conn *conn)
@@ -377,4 +384,10 @@ void net_conn_close(struct net_conn *conn, bool drain)
     case NET_CONN_CLOSED:
         break;
     }
+}
+
+void net_conn_reset(struct net_conn *conn)
+{
+    net__socket_linger_not(conn->fd);
+    net__conn_end(conn, ERR_LIMIT);
 }

@@ -18,6 +18,10 @@ void net__socket_tune(int fd);
 enum err net__socket_local(int fd, struct net_address *address_r) ERR_MUST_CHECK;
 enum err net__error(int error);
 
+/* Closing it resets the connection. */
+void net__socket_linger_not(int fd);
+enum net_delivery net__socket_delivery(int fd, uint64_t within_ms);
+
 /* A listener lives until it is closed and its last connection is gone. */
 struct net_listener {
     uv_poll_t poll;

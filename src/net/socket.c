@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* A peer that vanished is found after about two minutes without traffic. */
@@ -73,6 +74,29 @@ void net__socket_tune(int fd)
         !set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S) ||
         !set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT))
         log_debug("net: can't set a socket option: %s", strerror(errno));
+}
+
+void net__socket_linger_not(int fd)
+{
+    struct linger linger = {.l_onoff = 1};
+
+    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) != 0)
+        log_debug("net: can't set a socket option: %s", strerror(errno));
+}
+
+enum net_delivery net__socket_delivery(int fd, uint64_t within_ms)
+{
+    struct tcp_info info = {.tcpi_unacked = 0};
+    socklen_t length = sizeof info;
+    int left = 0;
+
+    if (ioctl(fd, TIOCOUTQ, &left) == 0 && left == 0)
+        return NET_DELIVERED;
+    /* A peer that is there, but takes nothing, answers the probes of its window. */
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+        (info.tcpi_unacked > 0 || info.tcpi_probes > 0) && info.tcpi_last_ack_recv >= within_ms)
+        return NET_SILENT;
+    return NET_DELIVERING;
 }
 
 enum err net__socket_local(int fd, struct net_address *address_r)

@@ -179,6 +179,7 @@ void smb2__channel_unref(struct smb2_channel **channel)
     free(gone);
 }
 
+/* The first that is logged on: MS-SMB2 3.3.4.6 has them tried in their order. */
 static void choose_conn(struct smb2_session *session)
 {
     const struct list *link;
@@ -190,6 +191,8 @@ static void choose_conn(struct smb2_session *session)
 
         if (session->conn == NULL || channel->valid)
             session->conn = channel->conn;
+        if (channel->valid)
+            return;
     }
 }
 

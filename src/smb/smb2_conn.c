@@ -10,7 +10,7 @@
  * Ends: the peer's, an error, a broken frame or message, a logon that does not come, shutdown. All close the
  * socket; gone() comes from the loop, detaches the messages in flight, ends the channels and frees.
  */
-#include "smb/smb2_priv.h"
+#include "smb/smb2_grants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +199,7 @@ static void on_closed(struct net_conn *net, void *owner, enum err why)
         smb2__message_detach(list_first(&conn->messages, struct smb2_message, link));
     while (!list_is_empty(&conn->channels))
         smb2__channel_end(list_first(&conn->channels, struct smb2_channel, conn_link));
+    smb2__notices_resend(conn);
     buf_unref(&conn->frame);
     buf_unref(&conn->input);
     list_remove(&conn->link);
@@ -240,6 +241,7 @@ struct smb2_conn *smb2__conn_of_wire(struct smb_server *server, struct net_conn 
     smb2__window_init(&conn->window);
     list_init(&conn->channels);
     list_init(&conn->messages);
+    list_init(&conn->notices);
     list_push_back(&server->conns, &conn->link);
     conn->resume.callback = on_resume;
     conn->idle.callback = on_idle;

@@ -10,6 +10,7 @@
  * Finding, opening and making the file: smb2_create_file.c. Opening by file id is refused, as MS-SMB2 wants.
  */
 #include "smb/smb2_create_priv.h"
+#include "smb/smb2_grants.h"
 #include "smb/smb2_file_priv.h"
 
 #include <string.h>

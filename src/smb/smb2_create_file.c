@@ -6,6 +6,7 @@
  * that is said of rights and attributes is the file's.
  */
 #include "smb/smb2_create_priv.h"
+#include "smb/smb2_grants.h"
 #include "smb/smb2_file_priv.h"
 #include "dittofs/arena.h"
 

@@ -13,6 +13,7 @@
  * asked: its lease is down at once.
  */
 #include "smb/smb2_create_priv.h"
+#include "smb/smb2_grants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,7 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
     struct smb2_session *session = session_of(lease);
     /* A break that needs no answer is one of reading alone, and is done already. */
     unsigned from = acknowledge ? grant_kinds(grant) : GRANT_READ;
+    struct smb2_break told = {.is_lease = true, .acknowledge = acknowledge};
     struct writer body;
 
     record(lease);
@@ -116,7 +118,7 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
             log_error("smb: a lease that nobody holds can't be broken");
         return;
     }
-    writer_init_growing(&body, SMB2_NOTIFICATION_MAX);
+    writer_init(&body, told.body, sizeof told.body);
     writer_le16(&body, 44);
     writer_le16(&body, lease->version > 1 ? epoch_of(lease) : 0);
     writer_le32(&body, acknowledge ? NOTIFY_ACKNOWLEDGE : 0);
@@ -124,8 +126,18 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
     writer_le32(&body, state_of(from));
     writer_le32(&body, state_of(to));
     writer_zeros(&body, 12);
-    smb2__notify(session->conn, session, &body);
-    writer_free(&body);
+    told.length = body.length;
+    smb2__notify(session, &told);
+}
+
+struct smb2_session *smb2__lease_owes(const struct smb2_client *machine, const struct smb2_break *told)
+{
+    struct smb2_lease *lease = find_lease(machine->server, machine, told->body + SMB2_BREAK_ID_AT);
+
+    if (lease == NULL ||
+        (told->acknowledge && (lease->grant == NULL || grant_status(lease->grant) != GRANT_BREAKING)))
+        return NULL;
+    return session_of(lease);
 }
 
 static void on_gone(struct grant *grant, void *user)

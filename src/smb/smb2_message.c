@@ -526,6 +526,10 @@ static void on_grants_broken(struct grant_waiter *waiter, enum err err)
 
     (void)err; /* ERR_OK always */
     request->cancel = NULL;
+    if (request->message->conn == NULL) {
+        smb2__request_done(request, STATUS_CANCELLED);
+        return;
+    }
     clear_request(request);
     writer_truncate(smb2_reply(request), request->reply_at + SMB2_HEADER_SIZE);
     request->body = reader_of(request->data + SMB2_HEADER_SIZE, request->length - SMB2_HEADER_SIZE);
@@ -740,14 +744,37 @@ void smb2__request_done(struct smb2_request *request, uint32_t status)
         smb2__conn_close(conn, true);
 }
 
+/* MS-SMB2 3.3.5.9.10: its client will ask again over another channel, and must not be in its own way. */
+static bool keep_lost(struct smb2_message *message)
+{
+    const struct smb2_request *request = &message->request;
+    struct smb2_session *session = request->session;
+    const struct list *link;
+    unsigned count = 0;
+
+    if (request->cancel != cancel_grant_wait || !request->has_create_guid || session->dead)
+        return false;
+    list_for_each(link, &session->lost) count++;
+    if (count >= SMB2_LOST_MAX)
+        return false;
+    list_push_back(&session->lost, &message->link);
+    return true;
+}
+
 void smb2__message_detach(struct smb2_message *message)
 {
     struct smb2_request *request = &message->request;
 
     list_remove(&message->link);
     message->conn = NULL;
-    if (request->cancel != NULL)
-        request->cancel(request);
+    if (request->cancel == NULL || keep_lost(message))
+        return;
+    request->cancel(request);
+}
+
+void smb2__message_forget(struct smb2_message *message)
+{
+    message->request.cancel(&message->request);
 }
 
 void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *header)

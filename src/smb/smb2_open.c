@@ -5,6 +5,7 @@
  * all others, also of the same user (MS-FSA 2.1.5.1.2.2).
  */
 #include "smb/smb2_file_priv.h"
+#include "smb/smb2_grants.h"
 
 #include <stdlib.h>
 #include <string.h>

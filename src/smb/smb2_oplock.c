@@ -6,6 +6,7 @@
  * conflict would leave of them, level II is what the holder is told, or nothing.
  */
 #include "smb/smb2_create_priv.h"
+#include "smb/smb2_grants.h"
 
 #include "dittofs/lock.h"
 
@@ -83,6 +84,7 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
     struct smb2_open *open = grant_user(grant);
     struct smb2_conn *conn = open->session == NULL ? NULL : open->session->conn;
     uint8_t level = to & GRANT_READ ? SMB2_OPLOCK_II : SMB2_OPLOCK_NONE;
+    struct smb2_break told = {.acknowledge = acknowledge};
     struct writer body;
 
     if (!acknowledge)
@@ -97,14 +99,28 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
             log_error("smb: an oplock that nobody holds can't be broken");
         return;
     }
-    writer_init_growing(&body, SMB2_NOTIFICATION_MAX);
+    writer_init(&body, told.body, sizeof told.body);
     writer_le16(&body, 24);
     writer_u8(&body, level);
     writer_zeros(&body, 1 + 4);
     writer_le64(&body, open->persistent_id);
     writer_le64(&body, open->volatile_id);
-    smb2__notify(conn, open->session, &body);
-    writer_free(&body);
+    told.length = body.length;
+    smb2__notify(open->session, &told);
+}
+
+bool smb2__oplock_owes(const struct smb2_session *session, const struct smb2_break *told)
+{
+    struct reader id = reader_of(told->body + SMB2_BREAK_ID_AT, SMB2_BREAK_ID);
+    uint64_t persistent, volatile_id;
+    const struct smb2_open *open;
+
+    if (!reader_le64(&id, &persistent) || !reader_le64(&id, &volatile_id))
+        return false;
+    open = smb2__open_find(session, persistent, volatile_id);
+    if (open == NULL)
+        return false;
+    return !told->acknowledge || (open->oplock != NULL && grant_status(open->oplock) == GRANT_BREAKING);
 }
 
 static void on_gone(struct grant *grant, void *user)

@@ -16,6 +16,7 @@
  * written anew. A record without an open is one that could not be removed: the next start does it.
  */
 #include "smb/smb2_persist.h"
+#include "smb/smb2_grants.h"
 #include "dittofs/clock.h"
 
 #include <string.h>

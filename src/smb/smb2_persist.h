@@ -11,6 +11,7 @@
 #define DITTOFS_SMB_SMB2_PERSIST_H
 
 #include "smb/smb2_priv.h"
+#include "smb/smb2_grants.h"
 
 #define SMB2_PERSIST_TABLE "smb open"
 

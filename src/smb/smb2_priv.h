@@ -60,11 +60,11 @@ enum {
     SMB2_ASYNC_MAX = 512,                       /* requests of a connection that wait long */
     SMB2_LOCK_SEQUENCES = 64,                   /* MS-SMB2 3.3.1.10 */
     SMB2_PIPES_MAX = 64,                        /* of a session */
+    SMB2_LOST_MAX = 64,                         /* of a session: CREATEs without their connection */
     SMB2_WATCHES_MAX = 512,                     /* of a session: directories under CHANGE_NOTIFY */
     SMB2_LEASE_KEY = 16,
     SMB2_BREAK_MS = 35 * 1000,   /* to acknowledge the break of an oplock or lease */
     SMB2_LEASE_BREAK_SIZE = 36,  /* of its acknowledgment's structure */
-    SMB2_NOTIFICATION_MAX = 256, /* bytes of a message that nobody asked for */
     SMB2_PERSISTENT_MAX = 65536, /* opens that are recorded */
     SMB2_GRANT_TRIES = 16        /* of a request that others' caching grants are in the way of */
 };
@@ -212,6 +212,11 @@ struct smb2_conn {
     size_t sealing_bytes; /* of replies that workers sign or encrypt */
     uint64_t next_async;
     struct loop_timer idle, resume;
+    /* smb2_notice.c */
+    struct list notices;
+    uint32_t notice_count;
+    unsigned silent_ticks;
+    struct loop_timer notice_timer;
 };
 
 struct smb2_conn *smb2__conn_of_wire(struct smb_server *server, struct net_conn *net);
@@ -298,6 +303,7 @@ struct smb2_session {
     struct smb2_client *machine; /* a reference */
     struct client *client;       /* the machine's */
     struct list trees, opens;
+    struct list lost; /* messages: CREATEs that wait for breaks, and have lost their connection */
     uint32_t tree_count, open_count, next_tree, pipe_count, watch_count;
 };
 
@@ -582,10 +588,11 @@ bool smb2__send(struct smb2_conn *conn, struct smb2_session *session, const stru
 /* Sends LENGTH bytes of BUF at DATA, before which there is room for the frame's head. What is large goes to
  * the socket at once. */
 void smb2__send_frame(struct smb2_conn *conn, struct buf *buf, uint8_t *data, size_t length);
-/* Sends an OPLOCK_BREAK notification. */
-void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const struct writer *body);
-/* Cancels what waits, forgets the connection. */
+/* Cancels what waits, forgets the connection. A CREATE that waits for breaks, and may be asked for again over
+ * another channel, is kept by its session until they are over. */
 void smb2__message_detach(struct smb2_message *message);
+/* One that its session has kept. */
+void smb2__message_forget(struct smb2_message *message);
 void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *header);
 
 /* ---- channel sequence (smb2_replay.c) ---- */
@@ -773,30 +780,6 @@ uint32_t smb2__pipe_set_info(struct smb2_request *request);
 /* The open of a pipe is over: ends what waits for it, and frees it. */
 void smb2__pipe_end(struct smb2_open *open);
 uint32_t smb2__oplock_break(struct smb2_request *request);
-
-/* ---- oplocks and leases ---- */
-
-/* The part of KINDS (enum grant_kind bits) that may stand beside what others have by rules of SMB alone. */
-unsigned smb2__kinds_possible(const struct smb2_open *open, unsigned kinds, bool oplock);
-/* Somebody has an oplock, and not a lease, on INODE of TREE's share. */
-bool smb2__has_oplock(struct smb_server *server, const struct smb2_tree *tree, struct inode *inode);
-/* Gives a new open as much of LEVEL as can be had. */
-void smb2__oplock_grant(struct smb2_open *open, uint8_t level);
-void smb2__oplock_leave(struct smb2_open *open);
-uint32_t smb2__lease_acknowledge(struct smb2_request *request, struct reader *body);
-/* OPEN is closed: its lease goes with the last one. */
-void smb2__lease_leave(struct smb_server *server, struct smb2_open *open);
-/* What an open had of caching before the restart, as far as it can be had: its lease, or its oplock. */
-struct smb2_lease_kept {
-    uint8_t version; /* 0: no lease */
-    uint8_t key[SMB2_LEASE_KEY];
-    uint16_t epoch;
-    unsigned kinds; /* enum grant_kind bits */
-};
-void smb2__lease_restore(struct smb2_open *open, const struct smb2_lease_kept *kept);
-void smb2__oplock_restore(struct smb2_open *open, uint8_t level, unsigned kinds);
-/* What its lease is, and will be at most once a break that is under way is over. */
-void smb2__lease_keep(const struct smb2_open *open, struct smb2_lease_kept *kept_r);
 
 /* Signing enabled, and required unless the options let clients leave it. */
 static inline uint16_t smb2_security_mode(const struct smb_server *server)

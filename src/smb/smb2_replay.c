@@ -88,26 +88,33 @@ static struct smb2_open *find_by_guid(const struct smb2_create *create)
     return NULL;
 }
 
-/* Is another CREATE with this id under way, on whatever channel of the session? */
+static bool has_same_guid(const struct list *messages, const struct smb2_create *create)
+{
+    const struct list *link;
+
+    list_for_each(link, messages)
+    {
+        const struct smb2_request *other = &container_of(link, const struct smb2_message, link)->request;
+
+        if (other != create->request && other->waiting && other->has_create_guid &&
+            memcmp(other->create_guid, create->durable.create_guid, sizeof other->create_guid) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Is another CREATE with this id under way, on whatever channel of the session, or on one that is lost? */
 static bool is_under_way(const struct smb2_create *create)
 {
     const struct smb2_request *request = create->request;
-    const struct list *at, *link;
+    const struct list *at;
 
     list_for_each(at, &request->session->channels)
     {
-        const struct smb2_conn *conn = container_of(at, const struct smb2_channel, session_link)->conn;
-
-        list_for_each(link, &conn->messages)
-        {
-            const struct smb2_request *other = &container_of(link, const struct smb2_message, link)->request;
-
-            if (other != request && other->waiting && other->has_create_guid &&
-                memcmp(other->create_guid, create->durable.create_guid, sizeof other->create_guid) == 0)
-                return true;
-        }
+        if (has_same_guid(&container_of(at, const struct smb2_channel, session_link)->conn->messages, create))
+            return true;
     }
-    return false;
+    return has_same_guid(&request->session->lost, create);
 }
 
 /* MS-SMB2 3.3.5.9.10: is the CREATE that comes again the one that made OPEN? */

@@ -7,6 +7,7 @@
  * file, the share, the user is gone, or the share has no such handles now) loses its record, and is said.
  */
 #include "smb/smb2_file_priv.h"
+#include "smb/smb2_grants.h"
 #include "smb/smb2_persist.h"
 #include "smb/smb2_share.h"
 #include "dittofs/clock.h"
@@ -103,6 +104,7 @@ static enum err make_tree(struct smb_server *server, const struct smb2_record *k
     list_init(&session->channels);
     list_init(&session->trees);
     list_init(&session->opens);
+    list_init(&session->lost);
     tree->references = 1;
     tree->session = session;
     tree->export_id = kept->export_id;

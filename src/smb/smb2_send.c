@@ -2,7 +2,7 @@
  * smb2_send.c - messages to the peer as they go over the wire: framed, encrypted where they must be; and
  * those that nobody asked for.
  */
-#include "smb/smb2_priv.h"
+#include "smb/smb2_grants.h"
 
 #include <string.h>
 
@@ -103,12 +103,13 @@ bool smb2__send(struct smb2_conn *conn, struct smb2_session *session, const stru
 }
 
 /* MS-SMB2 3.3.4.6, 3.3.4.7: of no session and not signed, but encrypted where everything is. */
-void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const struct writer *body)
+void smb2__send_notification(struct smb2_conn *conn, struct smb2_session *session,
+                             const struct smb2_break *told)
 {
     struct writer writer;
     bool sent;
 
-    writer_init_growing(&writer, SMB2_HEADER_SIZE + SMB2_NOTIFICATION_MAX);
+    writer_init_growing(&writer, SMB2_HEADER_SIZE + SMB2_BREAK_MAX);
     writer_le32(&writer, SMB2_PROTOCOL_ID);
     writer_le16(&writer, SMB2_HEADER_SIZE);
     writer_le16(&writer, 0);
@@ -119,8 +120,8 @@ void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const st
     writer_le32(&writer, 0);
     writer_le64(&writer, UINT64_MAX);
     writer_zeros(&writer, SMB2_HEADER_SIZE - 32);
-    writer_bytes(&writer, body->data, body->length);
-    sent = !writer.failed && !body->failed && conn->net != NULL;
+    writer_bytes(&writer, told->body, told->length);
+    sent = !writer.failed && conn->net != NULL;
     if (sent)
         sent = smb2__send(conn, session->encrypts ? session : NULL, &writer, NULL);
     writer_free(&writer);

@@ -74,6 +74,7 @@ static enum err session_new(struct smb2_conn *conn, struct smb2_channel **channe
     list_init(&session->channels);
     list_init(&session->trees);
     list_init(&session->opens);
+    list_init(&session->lost);
     if (!hashtable_insert(&conn->server->sessions, &session->link, hash_u64(session->id))) {
         free(session);
         return ERR_NOMEM;
@@ -114,6 +115,8 @@ void smb2__session_end(struct smb2_session *session)
         if (!smb2__durable_park(open))
             smb2__open_end(open, NULL);
     }
+    while (!list_is_empty(&session->lost))
+        smb2__message_forget(list_first(&session->lost, struct smb2_message, link));
     while (!list_is_empty(&session->trees))
         smb2__tree_end(list_first(&session->trees, struct smb2_tree, link));
     while (!list_is_empty(&session->channels))

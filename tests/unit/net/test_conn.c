@@ -13,7 +13,9 @@
 #include "net/net_priv.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -210,6 +212,67 @@ static void echo(void **state)
     close(fd);
     run_until(fixture.sides[0].closed == 1);
     assert_int_equal(fixture.sides[0].why, ERR_OK);
+}
+
+enum { WITHIN_MS = 50 };
+
+static enum net_delivery delivery(void)
+{
+    return net_conn_delivery(fixture.sides[0].conn, WITHIN_MS);
+}
+
+/* A peer whose system takes nothing that is sent to it is silent, and is told by a reset. */
+static void silent_peer(void **state)
+{
+    struct sock_filter take_nothing[] = {{.code = BPF_RET | BPF_K, .k = 0}};
+    struct sock_fprog program = {.len = 1, .filter = take_nothing};
+    struct bufpart part = {.data = (const uint8_t *)"hello", .length = 5};
+    char byte;
+    int fd;
+
+    (void)state;
+    listen_with((struct net_limits){0});
+    fd = connect_peer();
+    run_until(fixture.accepted == 1);
+    net_conn_send(fixture.sides[0].conn, &part, 1);
+    assert_int_equal(delivery(), NET_DELIVERING); /* nothing was written yet */
+    run_until(delivery() == NET_DELIVERED);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program), 0);
+    net_conn_send(fixture.sides[0].conn, &part, 1);
+    run_until(delivery() == NET_SILENT);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &program, sizeof program), 0);
+    net_conn_reset(fixture.sides[0].conn);
+    run_until(fixture.sides[0].closed == 1);
+    assert_int_equal(fixture.sides[0].why, ERR_LIMIT);
+    run_until(recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == ECONNRESET);
+    close(fd);
+}
+
+/* One that reads nothing answers for itself, and is not silent. */
+static void idle_reader_is_not_silent(void **state)
+{
+    enum { BIG = 8000000, LOOKS = 20 };
+    struct buf *buf = buf_new(BIG);
+    struct bufpart part = {.buf = buf, .data = buf->data, .length = BIG};
+    unsigned silent = 0;
+    int fd;
+
+    (void)state;
+    memset(buf->data, 0, BIG);
+    listen_with((struct net_limits){0});
+    fd = connect_peer();
+    run_until(fixture.accepted == 1);
+    net_conn_send(fixture.sides[0].conn, &part, 1);
+    buf_unref(&buf);
+    run_until(fixture.sides[0].conn->full);
+    for (unsigned look = 0; look < LOOKS; look++) {
+        assert_true(poll(NULL, 0, WITHIN_MS) == 0);
+        loop_run_once(fixture.loop, false);
+        silent = delivery() == NET_SILENT ? silent + 1 : 0;
+        assert_true(silent < LOOKS / 2);
+    }
+    assert_int_equal(fixture.sides[0].closed, 0);
+    close(fd);
 }
 
 static void reset_by_peer(void **state)
@@ -665,6 +728,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(echo, open_all, close_all),
         cmocka_unit_test_setup_teardown(reset_by_peer, open_all, close_all),
+        cmocka_unit_test_setup_teardown(silent_peer, open_all, close_all),
+        cmocka_unit_test_setup_teardown(idle_reader_is_not_silent, open_all, close_all),
         cmocka_unit_test_setup_teardown(refused_by_owner, open_all, close_all),
         cmocka_unit_test_setup_teardown(big_send_in_order, open_all, close_all),
         cmocka_unit_test_setup_teardown(all_queues_are_limited, open_all, close_all),
