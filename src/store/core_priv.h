@@ -8,6 +8,7 @@
  *     flush.c      writing trees and reference counts into the open transaction
  *     data_*.c     the public calls, replay, check
  *     settle.c     hashing, sharing, rewriting
+ *     unsettled.c  where that goes on after a restart
  *     gc.c         giving space back
  *
  * Invariants:
@@ -358,6 +359,8 @@ enum err settle_open(struct data *data) ERR_MUST_CHECK;
 void settle_close(struct data *data);
 /* The slot at OFFSET of the file, in leaf NODE, was written; BLOCK is what it got. */
 void settle_touched(struct node *node, uint64_t offset, struct block *block);
+/* The tree of the inode with ATTR is being written into the open transaction. */
+enum err settle_flush(struct data *data, const struct inode_attr *attr) ERR_MUST_CHECK;
 void settle_run(struct data *data);
 bool settle_is_idle(const struct data *data);
 

@@ -498,6 +498,8 @@ enum err file_flush(struct data_inode *file)
     }
     if (err == ERR_OK)
         err = write_root(file);
+    if (err == ERR_OK)
+        err = settle_flush(data, &inode->attr);
     if (err != ERR_OK)
         return err;
     data->unwritten_flushed += file->root.unwritten_bytes - file->unwritten_flushed;

@@ -13,10 +13,12 @@
  * written by whichever leaf that refers to it is flushed first, and that commit waits for its bytes.
  *
  * Nothing is held while a job runs but the bytes: a result counts only if the leaf still has the same pieces.
- * What waits is a list in memory. A slot that is forgotten (a full list, a restart) stays as it is: not
- * shared, and right.
+ * What waits is a list in memory. A slot that is forgotten (a full list) stays as it is: not shared, and
+ * right. A restart forgets the slots, but not the inodes that they are of (unsettled.c): those are looked
+ * through again, a leaf at a time.
  */
 #include "store/fragment_priv.h"
+#include "store/unsettled_priv.h"
 
 #include "dittofs/log.h"
 #include <openssl/evp.h>
@@ -38,6 +40,7 @@ enum {
     GROWING_FACTOR = 8,
     CROWDED_PIECES = 1024, /* a slot with more is rewritten without waiting */
     SLOT_WAITS = 1,        /* slot.flags */
+    EXTENTS_AT_MOST = 256, /* looked at in one go */
 };
 
 struct waiting {
@@ -67,6 +70,8 @@ struct settle_job {
 };
 
 struct settle {
+    struct unsettled unsettled; /* holds: one for each of waiting, one for each item */
+    uint64_t resume_offset;     /* how far the inode that is looked through was */
     struct list waiting;
     size_t waiting_count;
     struct list fresh; /* struct settle_job that are filled, the last maybe not whole */
@@ -94,8 +99,10 @@ static void job_free(struct data *data, struct settle_job *job)
 {
     size_t i;
 
-    for (i = 0; i < job->count; i++)
+    for (i = 0; i < job->count; i++) {
+        unsettled_let_go(&data->settle->unsettled, job->items[i].ino);
         item_free(data, &job->items[i]);
+    }
     free(job);
 }
 
@@ -410,8 +417,10 @@ static bool add_fresh(struct data *data, uint64_t ino, uint64_t offset, const st
     item = &job->items[job->count];
     *item = (struct item){.ino = ino, .offset = offset, .length = block->length, .piece_count = 1};
     item->pieces = malloc(sizeof *item->pieces);
-    if (item->pieces == NULL)
+    if (item->pieces == NULL || !unsettled_hold(&settle->unsettled, ino)) {
+        free(item->pieces);
         return false;
+    }
     item->pieces[0] = (struct piece){.kind = PIECE_DATA,
                                      .block = block->id,
                                      .start = (uint32_t)(offset % LEAF_BYTES),
@@ -434,8 +443,10 @@ static void wait_more(struct data *data, struct slot *slot, uint64_t ino, uint64
     if ((slot->flags & SLOT_WAITS) || data->settle->waiting_count >= WAITING_MOST)
         return;
     waiting = malloc(sizeof *waiting);
-    if (waiting == NULL)
+    if (waiting == NULL || !unsettled_hold(&data->settle->unsettled, ino)) {
+        free(waiting);
         return;
+    }
     waiting->ino = ino;
     waiting->offset = offset - offset % STORE_BLOCK_SIZE;
     list_push_back(&data->settle->waiting, &waiting->link);
@@ -547,7 +558,10 @@ static enum err consider(struct data *data, const struct waiting *waiting, struc
         if (!is_worth_it(data, slot, first, behind))
             continue;
         err = make_item(data, inode, waiting->offset, slot, first, behind, &job->items[job->count]);
-        job->count += err == ERR_OK;
+        if (err == ERR_OK) {
+            invariant(unsettled_hold(&data->settle->unsettled, waiting->ino)); /* WAITING holds it */
+            job->count++;
+        }
         /* Other runs of the slot: another time. */
         if (behind < slot->count)
             wait_more(data, slot, waiting->ino, waiting->offset);
@@ -582,6 +596,7 @@ static void gather(struct data *data)
         if (err != ERR_OK)
             log_warning("store: inode %llu can't be looked at for sharing: %s",
                         (unsigned long long)waiting->ino, err_text(err));
+        unsettled_let_go(&settle->unsettled, waiting->ino);
         free(waiting);
     }
     if (job->count > 0)
@@ -590,10 +605,95 @@ static void gather(struct data *data)
         free(job);
 }
 
+/* ---- after a start ---- */
+
+/* Has the slots of LEAF that have something from OFFSET on wait. */
+static void leaf_waits(struct data *data, struct node *node, uint64_t ino, uint64_t offset)
+{
+    uint32_t at = (uint32_t)(offset % LEAF_BYTES);
+
+    for (; at / STORE_BLOCK_SIZE < node->leaf.slot_count; at += STORE_BLOCK_SIZE) {
+        struct slot *slot = leaf_slot(&node->leaf, at);
+
+        if (slot->count > 0)
+            wait_more(data, slot, ino, offset - offset % LEAF_BYTES + at);
+    }
+}
+
+/* Goes on in inode INO: to the next leaf, past some extents, or to *END_R. */
+static enum err look_on(struct data *data, uint64_t ino, bool *end_r)
+{
+    uint64_t *offset = &data->settle->resume_offset;
+    struct data_inode *file;
+    struct inode *inode;
+    struct node *node;
+    enum err err = find_leaf(data, ino, *offset, &inode, &node);
+    int i;
+
+    *end_r = err != ERR_OK || inode == NULL || *offset >= inode->attr.size;
+    if (*end_r) {
+        inode_unref(&inode);
+        return err;
+    }
+    err = file_of(inode, &file);
+    for (i = 0; i < EXTENTS_AT_MOST && err == ERR_OK && node == NULL && *offset < inode->attr.size; i++) {
+        enum piece_kind kind;
+        uint64_t length;
+
+        err = file_extent(file, *offset, &kind, &length);
+        if (err == ERR_OK && kind == PIECE_DATA)
+            err = file_leaf(file, *offset, false, &node, &kind);
+        else if (err == ERR_OK)
+            *offset += length;
+    }
+    if (err == ERR_OK && node != NULL) {
+        leaf_waits(data, node, ino, *offset);
+        *offset += LEAF_BYTES - *offset % LEAF_BYTES;
+    }
+    *end_r = err != ERR_OK;
+    inode_unref(&inode);
+    return err;
+}
+
+/* Looks through the inodes that had not settled before the start, while little else waits. */
+static void resume(struct data *data)
+{
+    struct settle *settle = data->settle;
+    uint64_t ino;
+    bool end;
+    enum err err;
+
+    while (settle->waiting_count < LOOK_AT_MOST && unsettled_next(&settle->unsettled, &ino)) {
+        err = look_on(data, ino, &end);
+        if (err != ERR_OK)
+            log_warning("store: inode %llu can't be looked at for sharing: %s", (unsigned long long)ino,
+                        err_text(err));
+        if (!end)
+            break; /* on with the next run */
+        settle->resume_offset = 0;
+        unsettled_looked_through(&settle->unsettled);
+    }
+}
+
+enum err settle_flush(struct data *data, const struct inode_attr *attr)
+{
+    if (attr->size < HASH_LEAST)
+        return ERR_OK;
+    return unsettled_flush(&data->settle->unsettled, data->store, attr->ino);
+}
+
 void settle_run(struct data *data)
 {
+    enum err err;
+
     if (!data->ready || data->stopping || store__writable(data->store) != ERR_OK)
         return;
+    err = unsettled_sweep(&data->settle->unsettled, data->store);
+    if (err != ERR_OK) {
+        (void)store__fail(data->store, err, "what has settled can't be recorded");
+        return;
+    }
+    resume(data);
     submit_fresh(data);
     gather(data);
     leaves_trim(data);
@@ -602,7 +702,10 @@ void settle_run(struct data *data)
 
 bool settle_is_idle(const struct data *data)
 {
-    return data->settle->waiting_count == 0 && list_is_empty(&data->settle->fresh);
+    const struct settle *settle = data->settle;
+
+    return settle->waiting_count == 0 && list_is_empty(&settle->fresh) &&
+           unsettled_is_empty(&settle->unsettled);
 }
 
 enum err settle_open(struct data *data)
@@ -612,7 +715,7 @@ enum err settle_open(struct data *data)
         return ERR_NOMEM;
     list_init(&data->settle->waiting);
     list_init(&data->settle->fresh);
-    return ERR_OK;
+    return unsettled_open(&data->settle->unsettled, data->store);
 }
 
 void settle_close(struct data *data)
@@ -633,6 +736,7 @@ void settle_close(struct data *data)
         list_remove(&job->link);
         job_free(data, job);
     }
+    unsettled_close(&settle->unsettled);
     free(settle);
     data->settle = NULL;
 }

@@ -246,6 +246,79 @@ static void test_hash_backlog(void **state)
     fixture_end(&fixture);
 }
 
+static bool count_row(void *data, const void *key, size_t key_length, const void *value, size_t value_length)
+{
+    (void)key;
+    (void)key_length;
+    (void)value;
+    (void)value_length;
+    ++*(unsigned *)data;
+    return true;
+}
+
+static unsigned unsettled_rows(struct fixture *fixture)
+{
+    unsigned count = 0;
+
+    assert_int_equal(store_record_scan(fixture->store, "unsettled", count_row, &count), ERR_OK);
+    return count;
+}
+
+/* What waited to be hashed at the end waits again after the start, also behind holes and after a power cut.
+ */
+static void hash_after_restart(bool power_cut)
+{
+    enum { BLOCKS = 8 * MIB / STORE_BLOCK_SIZE };
+    const uint64_t far = UINT64_C(1) << 46;
+    struct fixture fixture;
+    struct inode *root, *sparse;
+    uint8_t *bytes = malloc(8 * MIB);
+    uint64_t plain;
+
+    assert_non_null(bytes);
+    fixture_start(&fixture, true);
+    assert_int_equal(fixture_stop(&fixture), ERR_OK);
+    fixture.options.settle_ms = 3600 * 1000;
+    fixture_open(&fixture);
+    root = tree_root(&fixture, "space");
+    plain = make_file(root, "plain");
+    write_file(&fixture, plain, 8 * MIB, 8 * MIB, 1);
+    sparse = data_inode_of(&fixture, make_file(root, "sparse"));
+    fill(bytes, 8 * MIB, 1);
+    assert_int_equal(data_write(&fixture, sparse, far, bytes, 8 * MIB, true), ERR_OK);
+    inode_unref(&sparse);
+    write_file(&fixture, make_file(root, "small"), 8, 8, 1);
+    let_settle(&fixture, 10);
+    assert_int_equal(hashed(&fixture), 0);
+    assert_int_equal(unsettled_rows(&fixture), 2); /* of the small one nothing is hashed */
+    inode_unref(&root);
+
+    fixture.options.settle_ms = 100;
+    if (power_cut)
+        fixture_crash(&fixture, 1);
+    else
+        fixture_restart(&fixture);
+    let_settle(&fixture, 30);
+    assert_int_equal(hashed(&fixture), BLOCKS);
+    assert_in_range(stored(&fixture), 8 * MIB, 8 * MIB + MIB);
+    assert_int_equal(unsettled_rows(&fixture), 0);
+    compare_file(&fixture, plain, 8 * MIB, 8 * MIB, 1);
+    fixture_end(&fixture);
+    free(bytes);
+}
+
+static void test_hash_after_restart(void **state)
+{
+    (void)state;
+    hash_after_restart(false);
+}
+
+static void test_hash_after_power_cut(void **state)
+{
+    (void)state;
+    hash_after_restart(true);
+}
+
 /* Lets SECONDS pass in which somebody reads LENGTH bytes every 100 ms. */
 static void read_on(struct fixture *fixture, struct inode *inode, uint32_t length, unsigned seconds)
 {
@@ -526,6 +599,8 @@ int main(void)
         cmocka_unit_test(test_equal_files_on_disk),
         cmocka_unit_test(test_equal_after_settling),
         cmocka_unit_test(test_hash_backlog),
+        cmocka_unit_test(test_hash_after_restart),
+        cmocka_unit_test(test_hash_after_power_cut),
         cmocka_unit_test(test_hash_beside_clients),
         cmocka_unit_test(test_compaction),
         cmocka_unit_test(test_freed_before_written),
