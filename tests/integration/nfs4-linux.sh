@@ -2,10 +2,11 @@
 # time limit: 1800
 # nfs4-linux [VERSION...]: a Linux kernel mounts an export with NFSv4.0, 4.1, 4.2, and 4.2 over four connections
 # (4.2n), and does there what nfs3-linux does, and what version 4 has beyond it; the daemon is killed and started
-# again under the mounted client that has files open and a lock; a C source tree is built there.
+# again under the mounted client that has files open and a lock; lists are set and obeyed (acl); a C source tree is
+# built there.
 . "$(dirname "$0")/lib.sh"
 need_guest
-[ $# -gt 0 ] || set -- 4.0 4.1 4.2 4.2n build
+[ $# -gt 0 ] || set -- 4.0 4.1 4.2 4.2n acl build
 configure $'lease time = 10\ngrace time = 15' 'root mode = 0755'
 
 work() { # VERSION OPTION
@@ -44,6 +45,15 @@ restarts() { # VERSION OPTION
 
 for version in "$@"; do
 	case $version in
+	acl)
+		for minor in 4.0 4.1 4.2; do
+			daemon_start
+			guest 150 "$top/tests/integration/guest/nfs4-acl" "$minor"
+			is "access control lists over $minor" $? 0
+			daemon_stop
+			check_store
+		done
+		;;
 	build)
 		daemon_start
 		guest 600 "$top/tests/integration/guest/nfs4-build" 4.2

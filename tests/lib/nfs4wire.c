@@ -348,6 +348,28 @@ void wire4_add_text(struct wire4_fattr *fattr, unsigned attr, const char *text)
     fattr_keep(fattr, &writer);
 }
 
+void wire4_put_aces(struct writer *writer, const struct wire4_ace *aces, uint32_t count)
+{
+    writer_be32(writer, count);
+    for (uint32_t i = 0; i < count; i++) {
+        writer_be32(writer, aces[i].type);
+        writer_be32(writer, aces[i].flags);
+        writer_be32(writer, aces[i].mask);
+        writer_xdr_opaque(writer, aces[i].who, strlen(aces[i].who));
+    }
+}
+
+void wire4_add_acl(struct wire4_fattr *fattr, unsigned attr, uint32_t flags, const struct wire4_ace *aces,
+                   uint32_t count)
+{
+    struct writer writer = fattr_writer(fattr, attr);
+
+    if (attr == FATTR4_DACL)
+        writer_be32(&writer, flags);
+    wire4_put_aces(&writer, aces, count);
+    fattr_keep(fattr, &writer);
+}
+
 void wire4_add_time(struct wire4_fattr *fattr, unsigned attr, int how, struct timestamp time)
 {
     struct writer writer = fattr_writer(fattr, attr);

@@ -58,7 +58,17 @@ struct wire4_attrs {
     struct wire4_handle handle;
     char owner[128], group[128];
     struct timestamp atime, btime, time_delta, ctime, mtime;
+    struct reader acl, dacl; /* their entries, as many as */
+    uint32_t acl_count, dacl_count, dacl_flags;
 };
+
+/* nfsace4 */
+struct wire4_ace {
+    uint32_t type, flags, mask;
+    const char *who;
+};
+/* Takes the next entry off LIST; its name into WHO. False: there is none. */
+bool wire4_next_ace(struct reader *list, struct wire4_ace *ace_r, char who[256]);
 
 /* One operation's result; what it does not have is zero. */
 struct wire4_result {
@@ -220,6 +230,10 @@ struct wire4_fattr wire4_fattr(void);
 void wire4_add32(struct wire4_fattr *fattr, unsigned attr, uint32_t value);
 void wire4_add64(struct wire4_fattr *fattr, unsigned attr, uint64_t value);
 void wire4_add_text(struct wire4_fattr *fattr, unsigned attr, const char *text);
+/* FATTR4_ACL, or FATTR4_DACL with FLAGS in front. */
+void wire4_add_acl(struct wire4_fattr *fattr, unsigned attr, uint32_t flags, const struct wire4_ace *aces,
+                   uint32_t count);
+void wire4_put_aces(struct writer *writer, const struct wire4_ace *aces, uint32_t count);
 /* settime4; HOW 0: the server's. TIME_CREATE has no HOW: pass -1. */
 void wire4_add_time(struct wire4_fattr *fattr, unsigned attr, int how, struct timestamp time);
 struct wire4_fattr wire4_mode(uint32_t mode);

@@ -169,6 +169,37 @@ static bool get_bool_attr(struct reader *reader, unsigned attr, struct wire4_att
     return true;
 }
 
+/* nfsace4<>: where its entries are. */
+static bool get_aces(struct reader *reader, struct reader *list, uint32_t *count)
+{
+    struct reader begin;
+    const uint8_t *who;
+    uint32_t length;
+
+    if (!reader_be32(reader, count))
+        return false;
+    begin = *reader;
+    for (uint32_t i = 0; i < *count; i++)
+        if (!reader_skip(reader, 12) || !reader_xdr_opaque(reader, 255, &who, &length))
+            return false;
+    *list = reader_of(begin.at, begin.left - reader->left);
+    return true;
+}
+
+bool wire4_next_ace(struct reader *list, struct wire4_ace *ace_r, char who[256])
+{
+    const uint8_t *text;
+    uint32_t length;
+
+    if (!reader_be32(list, &ace_r->type) || !reader_be32(list, &ace_r->flags) ||
+        !reader_be32(list, &ace_r->mask) || !reader_xdr_opaque(list, 255, &text, &length))
+        return false;
+    memcpy(who, text, length);
+    who[length] = '\0';
+    ace_r->who = who;
+    return true;
+}
+
 static bool get_other_attr(struct reader *reader, unsigned attr, struct wire4_attrs *attrs)
 {
     switch (attr) {
@@ -181,6 +212,10 @@ static bool get_other_attr(struct reader *reader, unsigned attr, struct wire4_at
             if (!get_bitmap(reader, &attrs->open_arguments[i]))
                 return false;
         return true;
+    case FATTR4_ACL:
+        return get_aces(reader, &attrs->acl, &attrs->acl_count);
+    case FATTR4_DACL:
+        return reader_be32(reader, &attrs->dacl_flags) && get_aces(reader, &attrs->dacl, &attrs->dacl_count);
     case FATTR4_FSID:
         return reader_be64(reader, &attrs->fsid_major) && reader_be64(reader, &attrs->fsid_minor);
     case FATTR4_FILEHANDLE:

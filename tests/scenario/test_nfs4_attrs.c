@@ -63,6 +63,9 @@ static void all_readable(void **state)
         assert_true(wire4_has(&wanted, required[i]));
     assert_int_equal(wire4_has(&wanted, FATTR4_SUPPATTR_EXCLCREAT), minor >= 1);
     assert_int_equal(wire4_has(&wanted, FATTR4_MODE_SET_MASKED), minor >= 1);
+    assert_true(wire4_has(&wanted, FATTR4_ACL) && wire4_has(&wanted, FATTR4_ACLSUPPORT));
+    assert_int_equal(wire4_has(&wanted, FATTR4_DACL), minor >= 1);
+    assert_false(wire4_has(&wanted, FATTR4_SACL));
     assert_int_equal(wire4_has(&wanted, FATTR4_CLONE_BLKSIZE), minor >= 2);
     assert_int_equal(wire4_has(&wanted, FATTR4_CHANGE_ATTR_TYPE), minor >= 2);
     assert_int_equal(wire4_has(&wanted, FATTR4_XATTR_SUPPORT), minor >= 2);
@@ -99,7 +102,7 @@ static void all_readable(void **state)
 
 static void unknown_ones_are_left_out(void **state)
 {
-    struct wire4_bitmap wanted = wire4_bits(6, FATTR4_TYPE, FATTR4_ACL, FATTR4_MIMETYPE, FATTR4_FS_LOCATIONS,
+    struct wire4_bitmap wanted = wire4_bits(6, FATTR4_TYPE, FATTR4_SACL, FATTR4_MIMETYPE, FATTR4_FS_LOCATIONS,
                                             FATTR4_SEC_LABEL, FATTR4_LAYOUT_TYPES);
     struct wire4_attrs attrs;
 
@@ -279,7 +282,10 @@ static const struct set_case set_cases[] = {
     {"fileid", {1 << FATTR4_FILEID}, 8, {0}, NFS4ERR_INVAL},
     {"change", {1 << FATTR4_CHANGE}, 8, {0}, NFS4ERR_INVAL},
     {"rdattr_error", {1 << FATTR4_RDATTR_ERROR}, 4, {0}, NFS4ERR_INVAL},
-    {"acl", {1 << FATTR4_ACL}, 4, {0}, NFS4ERR_ATTRNOTSUPP},
+    {"aclsupport", {1 << FATTR4_ACLSUPPORT}, 4, {0}, NFS4ERR_INVAL},
+    {"a list cut off", {1 << FATTR4_ACL}, 4, {0, 0, 0, 1}, NFS4ERR_BADXDR},
+    {"a list of 4 Gi", {1 << FATTR4_ACL}, 20, {0xff, 0xff, 0xff, 0xff}, NFS4ERR_BADXDR},
+    {"sacl", {0, 1 << (FATTR4_SACL - 32)}, 8, {0}, NFS4ERR_ATTRNOTSUPP},
     {"mimetype", {0, 1 << (FATTR4_MIMETYPE - 32)}, 4, {0}, NFS4ERR_ATTRNOTSUPP},
     {"time_backup", {0, 1 << (FATTR4_TIME_BACKUP - 32)}, 12, {0}, NFS4ERR_ATTRNOTSUPP},
     {"sec_label", {0, 0, 1 << (FATTR4_SEC_LABEL - 64)}, 12, {0}, NFS4ERR_ATTRNOTSUPP},
@@ -432,7 +438,7 @@ static void verifying(void **state)
     expect4(wire, NFS4ERR_BADXDR, wire4_putfh(wire, file), wire4_verify(wire, OP_NVERIFY, &bad));
     /* What there is not, and what can't be compared. */
     bad = wire4_fattr();
-    wire4_add32(&bad, FATTR4_ACL, 0);
+    wire4_add32(&bad, FATTR4_MIMETYPE, 0);
     expect4(wire, NFS4ERR_ATTRNOTSUPP, wire4_putfh(wire, file), wire4_verify(wire, OP_VERIFY, &bad));
     expect4(wire, NFS4ERR_ATTRNOTSUPP, wire4_putfh(wire, file), wire4_verify(wire, OP_NVERIFY, &bad));
     bad = wire4_fattr();

@@ -185,7 +185,7 @@ static void making(void **state)
     struct wire4_fattr mode = wire4_mode(0751), size = wire4_size(0), bad = wire4_fattr();
 
     (void)state;
-    wire4_add32(&bad, FATTR4_ACL, 0);
+    wire4_add32(&bad, FATTR4_MIMETYPE, 0);
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         uint64_t before = change_of(&world.top);
 

@@ -2,6 +2,7 @@
  * nfs4_attr.c - encoding attributes: one row an attribute, in order of number as they go on the wire.
  */
 #include "nfs/v4/nfs4_attr.h"
+#include "nfs/v4/nfs4_acl.h"
 #include "nfs/v4/nfs4_server.h"
 #include <string.h>
 
@@ -223,6 +224,29 @@ static uint8_t *put_lease_time(uint8_t *at, struct nfs4_attr_source *source)
 static uint8_t *put_rdattr_error(uint8_t *at, struct nfs4_attr_source *source)
 {
     return put_be32(at, source->rdattr_error);
+}
+
+static uint8_t *put_bytes(uint8_t *at, const uint8_t *bytes, size_t length)
+{
+    if (length > 0)
+        memcpy(at, bytes, length);
+    return at + length;
+}
+
+static uint8_t *put_acl(uint8_t *at, struct nfs4_attr_source *source)
+{
+    return put_bytes(at, source->lists.data, source->acl_length);
+}
+
+static uint8_t *put_aclsupport(uint8_t *at, struct nfs4_attr_source *source)
+{
+    (void)source;
+    return put_be32(at, NFS4_ACL_SUPPORT);
+}
+
+static uint8_t *put_dacl(uint8_t *at, struct nfs4_attr_source *source)
+{
+    return put_bytes(at, source->lists.data + source->acl_length, source->lists.length - source->acl_length);
 }
 
 static uint8_t *put_archive(uint8_t *at, struct nfs4_attr_source *source)
@@ -457,6 +481,8 @@ static const struct attr_row attr_rows[FATTR4_COUNT] = {
     [FATTR4_UNIQUE_HANDLES] = {"unique_handles", put_true, ATTR_READ, 0},
     [FATTR4_LEASE_TIME] = {"lease_time", put_lease_time, ATTR_READ, 0},
     [FATTR4_RDATTR_ERROR] = {"rdattr_error", put_rdattr_error, ATTR_READ, 0},
+    [FATTR4_ACL] = {"acl", put_acl, READ_SET, 0},
+    [FATTR4_ACLSUPPORT] = {"aclsupport", put_aclsupport, ATTR_READ, 0},
     [FATTR4_ARCHIVE] = {"archive", put_archive, READ_SET, 0},
     [FATTR4_CANSETTIME] = {"cansettime", put_true, ATTR_READ, 0},
     [FATTR4_CASE_INSENSITIVE] = {"case_insensitive", put_false, ATTR_READ, 0},
@@ -493,6 +519,7 @@ static const struct attr_row attr_rows[FATTR4_COUNT] = {
     [FATTR4_TIME_MODIFY] = {"time_modify", put_time_modify, ATTR_READ, 0},
     [FATTR4_TIME_MODIFY_SET] = {"time_modify_set", NULL, SET_ONLY, 0},
     [FATTR4_MOUNTED_ON_FILEID] = {"mounted_on_fileid", put_mounted_on_fileid, ATTR_READ, 0},
+    [FATTR4_DACL] = {"dacl", put_dacl, READ_SET, 1},
     [FATTR4_MODE_SET_MASKED] = {"mode_set_masked", NULL, SET_ONLY, 1},
     [FATTR4_SUPPATTR_EXCLCREAT] = {"suppattr_exclcreat", put_suppattr_exclcreat, ATTR_READ, 1},
     [FATTR4_FS_CHARSET_CAP] = {"fs_charset_cap", put_charset_cap, ATTR_READ, 1},
@@ -533,6 +560,8 @@ void nfs4_attr_source_init(struct nfs4_attr_source *source, struct nfs4_compound
     source->space_known = false;
     source->rdattr_error = NFS4_OK;
     source->numbers_only = false;
+    source->lists = (struct writer){.data = NULL};
+    source->acl_length = 0;
     if (is_pseudo_root) {
         pseudo_root_attr(compound, &source->attr);
         source->space = (struct vfs_space){0}; /* nothing is stored there */
@@ -540,6 +569,58 @@ void nfs4_attr_source_init(struct nfs4_attr_source *source, struct nfs4_compound
     } else {
         vfs_getattr(fh->inode, &source->attr);
     }
+}
+
+/* The list, or what the mode means; ACES has room for the latter. */
+static uint32_t fetch_list(struct nfs4_attr_source *source, struct arena *arena, struct acl_ace *aces,
+                           struct acl *acl_r)
+{
+    struct nfs4_compound *compound = source->compound;
+    enum err err = ERR_NOENT;
+
+    if (!is_pseudo(source))
+        err = vfs_acl_get(&compound->context, source->fh->inode, arena, acl_r);
+    if (err == ERR_NOENT)
+        vfs_acl_of_mode(&source->attr, aces, acl_r);
+    return err == ERR_OK || err == ERR_NOENT ? NFS4_OK : nfs4__status(compound, err);
+}
+
+uint32_t nfs4_attr_prepare(struct nfs4_attr_source *source, const struct nfs4_bitmap *wanted)
+{
+    bool acl_wanted = nfs4_bitmap_has(wanted, FATTR4_ACL);
+    bool dacl_wanted = nfs4_bitmap_has(wanted, FATTR4_DACL) && source->compound->minor > 0;
+    struct nfs4_idmap *idmap = source->numbers_only ? NULL : source->compound->server->idmap;
+    struct acl_ace aces[VFS_ACL_OF_MODE_MAX];
+    struct writer *lists = &source->lists;
+    struct arena arena;
+    struct acl acl;
+    uint32_t status;
+
+    if (!acl_wanted && !dacl_wanted)
+        return NFS4_OK;
+    nfs4_attr_source_free(source);
+    arena_init(&arena, 0);
+    status = fetch_list(source, &arena, aces, &acl);
+    if (status == NFS4_OK) {
+        writer_init_growing(lists, 2 * NFS4_REPLY_MAX);
+        if (acl_wanted)
+            nfs4__acl_encode(lists, source->compound->minor == 0 ? NFS4_ACL : NFS4_ACL_1, &acl, idmap);
+        source->acl_length = lists->length;
+        if (dacl_wanted)
+            nfs4__acl_encode(lists, NFS4_DACL, &acl, idmap);
+        status = lists->failed ? NFS4ERR_DELAY : NFS4_OK;
+    }
+    arena_reset(&arena);
+    if (status != NFS4_OK)
+        nfs4_attr_source_free(source);
+    return status;
+}
+
+void nfs4_attr_source_free(struct nfs4_attr_source *source)
+{
+    writer_free(&source->lists);
+    source->lists = (struct writer){.data = NULL};
+    source->acl_length = 0;
 }
 
 static uint8_t *put_values(uint8_t *at, struct nfs4_attr_source *source, const struct nfs4_bitmap *given)
@@ -561,7 +642,7 @@ void nfs4_attr_encode(struct writer *writer, struct nfs4_attr_source *source,
     size_t start = writer->length, length_at, end;
     uint8_t *values;
 
-    if (!writer_has_room(writer, NFS4_ATTRIBUTES_MAX)) {
+    if (!writer_has_room(writer, nfs4_attr_room(source))) {
         writer->failed = true;
         return;
     }
@@ -573,7 +654,7 @@ void nfs4_attr_encode(struct writer *writer, struct nfs4_attr_source *source,
     /* Of what there is room for, each attribute takes as much as it needs. */
     values = writer->data + writer->length;
     end = (size_t)(put_values(values, source, &given) - writer->data);
-    invariant(end - start <= NFS4_ATTRIBUTES_MAX);
+    invariant(end - start <= nfs4_attr_room(source));
     writer_patch_be32(writer, length_at, (uint32_t)(end - length_at - 4));
     (void)writer_reserve(writer, end - writer->length);
 }

@@ -5,6 +5,7 @@
 #ifndef DITTOFS_NFS4_ATTR_H
 #define DITTOFS_NFS4_ATTR_H
 
+#include "dittofs/arena.h"
 #include "nfs/v4/nfs4_priv.h"
 
 /* What attributes are read from: an object, or the pseudo root. */
@@ -17,6 +18,8 @@ struct nfs4_attr_source {
     bool space_known;
     uint32_t rdattr_error; /* READDIR: why the others are missing */
     bool numbers_only;     /* owners without names */
+    struct writer lists;   /* encoded: acl, if it is wanted, and dacl behind it */
+    size_t acl_length;     /* of acl */
 };
 
 /* The attributes of MINOR that can be asked for or set. */
@@ -27,8 +30,16 @@ void nfs4_attr_source_init(struct nfs4_attr_source *source, struct nfs4_compound
                            const struct nfs4_filehandle *fh, struct vfs_export *export);
 /* NFS4ERR_INVAL when one of WANTED can only be set (RFC 8881 18.7.3). */
 uint32_t nfs4_attr_check_readable(const struct nfs4_bitmap *wanted);
-/* fattr4: those of WANTED that are supported. WRITER must have room for all there are, NFS4_ATTRIBUTES_MAX
- * bytes, or it fails. */
+/* Fetches what of WANTED has no bound: lists. NFS4ERR_ACCESS when the user may not see them. What it keeps
+ * goes with nfs4_attr_source_free; without these WANTED must not have acl or dacl. */
+uint32_t nfs4_attr_prepare(struct nfs4_attr_source *source, const struct nfs4_bitmap *wanted);
+void nfs4_attr_source_free(struct nfs4_attr_source *source);
+/* Bytes that nfs4_attr_encode needs room for. */
+static inline size_t nfs4_attr_room(const struct nfs4_attr_source *source)
+{
+    return NFS4_ATTRIBUTES_MAX + source->lists.length;
+}
+/* fattr4: those of WANTED that are supported. WRITER must have nfs4_attr_room bytes of room, or it fails. */
 void nfs4_attr_encode(struct writer *writer, struct nfs4_attr_source *source,
                       const struct nfs4_bitmap *wanted);
 
@@ -42,10 +53,10 @@ struct nfs4_setattr {
     uint32_t dos_mask;  /* DOS attributes that are given; the others come from the file */
     uint32_t status;    /* NFS4_OK, or what is wrong with the values (ATTRNOTSUPP, INVAL, BADOWNER; DELAY) */
 };
-/* fattr4 to be set. False: can't be decoded (BADXDR). Values that are wrong are told in status. IDMAP may be
- * NULL: owners are numbers. */
+/* fattr4 to be set. False: can't be decoded (BADXDR). Values that are wrong are told in status. A list lives
+ * as long as ARENA. IDMAP may be NULL: owners are numbers. */
 bool nfs4_attr_decode_set(struct reader *reader, uint32_t minor, struct nfs4_idmap *idmap,
-                          struct nfs4_setattr *set_r) MUST_CHECK;
+                          struct arena *arena, struct nfs4_setattr *set_r) MUST_CHECK;
 
 /* Fills in from ATTR what is set in part only: the mode with a mask, single DOS attributes. To be called
  * before SET->set goes to vfs; for a new object ATTR is all zero. */

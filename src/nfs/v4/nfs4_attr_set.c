@@ -2,6 +2,7 @@
  * nfs4_attr_set.c - decoding attributes that a client wants to set or to compare.
  */
 #include "nfs/v4/nfs4_attr.h"
+#include "nfs/v4/nfs4_acl.h"
 #include <string.h>
 
 enum { DOS_HIDDEN = 0x2, DOS_SYSTEM = 0x4, DOS_ARCHIVE = 0x20 };
@@ -39,6 +40,10 @@ static bool skip_value(struct reader *reader, unsigned attr)
     case FATTR4_OWNER:
     case FATTR4_OWNER_GROUP:
         return reader_xdr_opaque(reader, UINT32_MAX, &bytes, &length);
+    case FATTR4_ACL:
+        return nfs4__acl_skip(reader, NFS4_ACL);
+    case FATTR4_DACL:
+        return nfs4__acl_skip(reader, NFS4_DACL);
     case FATTR4_FSID:
         return reader_skip(reader, 16);
     case FATTR4_TIME_ACCESS:
@@ -83,6 +88,8 @@ struct set_decode {
     struct reader reader;
     struct nfs4_setattr *set;
     struct nfs4_idmap *idmap;
+    struct arena *arena;
+    uint32_t minor;
 };
 
 static void refuse(struct set_decode *decode, uint32_t status)
@@ -192,6 +199,27 @@ static bool get_mode_set_masked(struct set_decode *decode)
     return true;
 }
 
+static bool get_acl(struct set_decode *decode, enum nfs4_acl_kind kind)
+{
+    struct vfs_setattr *set = &decode->set->set;
+    struct acl *acl = arena_alloc(decode->arena, sizeof *acl);
+    uint32_t status = NFS4_OK;
+
+    if (acl == NULL) {
+        refuse(decode, NFS4ERR_DELAY);
+        return nfs4__acl_skip(&decode->reader, kind);
+    }
+    if (!nfs4__acl_decode(&decode->reader, kind, decode->idmap, decode->arena, acl, &status))
+        return false;
+    if (status != NFS4_OK)
+        refuse(decode, status);
+    if (set->set & VFS_SET_ACL)
+        refuse(decode, NFS4ERR_INVAL); /* two lists */
+    set->set |= VFS_SET_ACL;
+    set->acl = acl;
+    return true;
+}
+
 static bool get_one(struct set_decode *decode, unsigned attr)
 {
     struct vfs_setattr *set = &decode->set->set;
@@ -199,6 +227,10 @@ static bool get_one(struct set_decode *decode, unsigned attr)
     switch (attr) {
     case FATTR4_SIZE:
         return get_size(decode);
+    case FATTR4_ACL:
+        return get_acl(decode, decode->minor == 0 ? NFS4_ACL : NFS4_ACL_1);
+    case FATTR4_DACL:
+        return get_acl(decode, NFS4_DACL);
     case FATTR4_ARCHIVE:
         return get_dos_bit(decode, DOS_ARCHIVE);
     case FATTR4_HIDDEN:
@@ -231,10 +263,10 @@ static bool get_one(struct set_decode *decode, unsigned attr)
 }
 
 bool nfs4_attr_decode_set(struct reader *reader, uint32_t minor, struct nfs4_idmap *idmap,
-                          struct nfs4_setattr *set_r)
+                          struct arena *arena, struct nfs4_setattr *set_r)
 {
     const struct nfs4_bitmap *supported = nfs4_attr_supported(minor);
-    struct set_decode decode = {.set = set_r, .idmap = idmap};
+    struct set_decode decode = {.set = set_r, .idmap = idmap, .arena = arena, .minor = minor};
     struct nfs4_fattr raw;
     int modes;
 

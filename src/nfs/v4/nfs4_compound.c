@@ -196,10 +196,8 @@ static uint32_t check_filehandles(const struct nfs4_compound *compound,
     return operation->flags & NFS4_CHANGES ? NFS4ERR_ROFS : NFS4ERR_NOTSUPP;
 }
 
-static uint32_t check_room(struct nfs4_compound *compound, const struct nfs4_operation *operation)
+uint32_t nfs4__check_room(struct nfs4_compound *compound, size_t results)
 {
-    size_t results = operation->reply_max;
-
     if (compound->result_begin + RESULT_HEAD + results + REPLY_MARGIN <= compound->reply_limit)
         return nfs4__reserve(compound, results) ? NFS4_OK : NFS4ERR_DELAY;
     if (compound->minor == 0)
@@ -216,7 +214,7 @@ static uint32_t operation_prepare(struct nfs4_compound *compound)
         return status;
     if (operation == NULL)
         return NFS4ERR_NOTSUPP;
-    status = check_room(compound, operation);
+    status = nfs4__check_room(compound, operation->reply_max);
     if (status != NFS4_OK)
         return status;
     if (operation->decode != NULL && !operation->decode(compound))

@@ -8,9 +8,6 @@
 #include "nfs/v4/nfs4_state.h"
 #include <string.h>
 
-/* The longest value that VERIFY compares with: all attributes together are shorter. */
-enum { FATTR_MAX = 8192 };
-
 /* Prepares reading attributes of the current filehandle. The context is checked for an object of an export.
  */
 static uint32_t source_of_current(struct nfs4_compound *compound, struct nfs4_attr_source *source_r)
@@ -39,6 +36,19 @@ bool nfs4__getattr_decode(struct nfs4_compound *compound)
     return nfs4__decode_bitmap(&compound->arguments, &nfs4_new_args(compound, struct getattr_args)->wanted);
 }
 
+static uint32_t put_attributes(struct nfs4_compound *compound, struct nfs4_attr_source *source,
+                               const struct nfs4_bitmap *wanted)
+{
+    uint32_t status = nfs4_attr_prepare(source, wanted);
+
+    if (status == NFS4_OK && source->lists.length > 0)
+        status = nfs4__check_room(compound, nfs4_attr_room(source));
+    if (status == NFS4_OK)
+        nfs4_attr_encode(&compound->call->reply, source, wanted);
+    nfs4_attr_source_free(source);
+    return status;
+}
+
 static void getattr_asked(struct nfs4_asker *asker, uint32_t status, bool has_size, uint64_t size)
 {
     struct getattr_args *args = container_of(asker, struct getattr_args, asker);
@@ -50,7 +60,7 @@ static void getattr_asked(struct nfs4_asker *asker, uint32_t status, bool has_si
     if (status == NFS4_OK) {
         if (has_size)
             source.attr.size = size;
-        nfs4_attr_encode(&compound->call->reply, &source, &args->wanted);
+        status = put_attributes(compound, &source, &args->wanted);
     }
     nfs4__resume(compound, status);
 }
@@ -66,9 +76,7 @@ uint32_t nfs4__getattr(struct nfs4_compound *compound)
     args->asker.done = getattr_asked;
     if (status == NFS4_OK)
         status = nfs4__delegation_ask(compound, &args->wanted, &args->asker);
-    if (status == NFS4_OK)
-        nfs4_attr_encode(&compound->call->reply, &source, &args->wanted);
-    return status;
+    return status == NFS4_OK ? put_attributes(compound, &source, &args->wanted) : status;
 }
 
 /* ---- VERIFY, NVERIFY ---- */
@@ -101,11 +109,13 @@ static uint32_t check_comparable(const struct nfs4_compound *compound, const str
 /* *SAME_R: SOURCE has the values given. */
 static uint32_t compare_with(struct nfs4_attr_source *source, const struct nfs4_fattr *fattr, bool *same_r)
 {
+    uint32_t status = nfs4_attr_prepare(source, &fattr->mask);
     struct writer writer;
-    uint32_t status;
     size_t head;
 
-    writer_init_growing(&writer, FATTR_MAX);
+    if (status != NFS4_OK)
+        return status;
+    writer_init_growing(&writer, nfs4_attr_room(source));
     nfs4__encode_bitmap(&writer, &fattr->mask);
     head = writer.length + 4;
     writer_truncate(&writer, 0);
@@ -115,6 +125,7 @@ static uint32_t compare_with(struct nfs4_attr_source *source, const struct nfs4_
                   memcmp(writer.data + head, fattr->values, fattr->length) == 0;
     status = writer.failed ? NFS4ERR_SERVERFAULT : NFS4_OK;
     writer_free(&writer);
+    nfs4_attr_source_free(source);
     return status;
 }
 
@@ -165,7 +176,8 @@ bool nfs4__setattr_decode(struct nfs4_compound *compound)
     struct setattr_args *args = nfs4_new_args(compound, struct setattr_args);
 
     return nfs4__decode_stateid(&compound->arguments, &args->stateid) &&
-           nfs4_attr_decode_set(&compound->arguments, compound->minor, compound->server->idmap, &args->set);
+           nfs4_attr_decode_set(&compound->arguments, compound->minor, compound->server->idmap,
+                                &compound->call->arena, &args->set);
 }
 
 uint32_t nfs4__setattr(struct nfs4_compound *compound)

@@ -33,7 +33,8 @@ bool nfs4__create_decode(struct nfs4_compound *compound)
             return false;
     }
     return nfs4__decode_component(reader, &args->name) &&
-           nfs4_attr_decode_set(reader, compound->minor, compound->server->idmap, &args->set);
+           nfs4_attr_decode_set(reader, compound->minor, compound->server->idmap, &compound->call->arena,
+                                &args->set);
 }
 
 static uint32_t check_create(const struct nfs4_compound *compound, const struct create_args *args,
@@ -53,6 +54,9 @@ static uint32_t check_create(const struct nfs4_compound *compound, const struct 
         return NFS4ERR_INVAL;
     if (args->type == NF4LNK && args->target_length > STORE_SYMLINK_MAX)
         return NFS4ERR_NAMETOOLONG;
+    /* A symbolic link has none. */
+    if (args->type == NF4LNK && (args->set.set.set & VFS_SET_ACL))
+        return NFS4ERR_ATTRNOTSUPP;
     (void)compound;
     return NFS4_OK;
 }

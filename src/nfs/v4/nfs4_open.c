@@ -35,8 +35,8 @@ static bool decode_how(struct nfs4_compound *compound, struct nfs4_open *open)
     open->mode = (enum nfs4_create_mode)mode;
     if (mode >= EXCLUSIVE4 && !reader_copy(reader, open->verifier, sizeof open->verifier))
         return false;
-    return mode == EXCLUSIVE4 ||
-           nfs4_attr_decode_set(reader, compound->minor, compound->server->idmap, &open->set);
+    return mode == EXCLUSIVE4 || nfs4_attr_decode_set(reader, compound->minor, compound->server->idmap,
+                                                      &compound->call->arena, &open->set);
 }
 
 static bool decode_claim(struct nfs4_compound *compound, struct nfs4_open *open)

@@ -36,7 +36,7 @@ enum {
     NFS4_TAG_MAX = 1024,                  /* bytes */
     NFS4_REPLY_MAX = NFS4_IO_MAX + 65536, /* bytes of a reply */
     NFS4_DIR_MAX = 128 * 1024,            /* bytes of results of READDIR */
-    NFS4_ATTRIBUTES_MAX = 1024,           /* bytes of a fattr4 */
+    NFS4_ATTRIBUTES_MAX = 1024,           /* bytes of a fattr4 without lists */
     NFS4_BITMAP_WORDS = 3                 /* of attribute bitmaps that we keep; later words are ignored */
 };
 
@@ -205,6 +205,9 @@ size_t nfs4__room(const struct nfs4_compound *compound);
 
 /* Makes sure that LENGTH bytes of what is left can be written: for results over their row's reply_max. */
 bool nfs4__reserve(struct nfs4_compound *compound, size_t length) MUST_CHECK;
+/* The same for all RESULTS bytes of the operation at hand, before any is written: NFS4_OK, or what says that
+ * the reply, or memory, is too small. */
+uint32_t nfs4__check_room(struct nfs4_compound *compound, size_t results);
 
 /* The status of a core error, in this compound's minor version (NFS4ERR_SYMLINK and WRONG_TYPE, for example,
  * differ). */

@@ -57,42 +57,64 @@ static void put_rdattr_error(struct listing *listing, uint32_t error)
     writer_be32(reply, error);
 }
 
+static bool refuse_entry(struct listing *listing, uint32_t error)
+{
+    listing->status = error;
+    return false;
+}
+
+static bool write_entry(struct listing *listing, uint64_t cookie, struct store_name name,
+                        struct nfs4_attr_source *source, uint32_t error)
+{
+    struct writer *reply = &listing->compound->call->reply;
+    uint32_t names = ENTRY_FIXED + (uint32_t)name.length;
+    size_t start = reply->length;
+
+    /* Lists are not in what was reserved for an entry that is taken back. */
+    if (error != NFS4_OK || start + source->lists.length <= listing->end) {
+        writer_be32(reply, 1);
+        writer_be64(reply, cookie);
+        writer_xdr_opaque(reply, name.bytes, name.length);
+        if (error != NFS4_OK)
+            put_rdattr_error(listing, error);
+        else
+            nfs4_attr_encode(reply, source, &listing->args->wanted);
+        if (!reply->failed && reply->length <= listing->end) {
+            listing->names_left -= names < listing->names_left ? names : listing->names_left;
+            listing->taken++;
+            return true;
+        }
+        writer_truncate(reply, start);
+    }
+    listing->full = true;
+    return false;
+}
+
 /* An entry at FH, or with ERROR instead of attributes. False when it does not fit. */
 static bool put_entry(struct listing *listing, uint64_t cookie, struct store_name name,
                       const struct nfs4_filehandle *fh, struct vfs_export *export, uint32_t error)
 {
-    struct nfs4_compound *compound = listing->compound;
-    struct writer *reply = &compound->call->reply;
-    size_t start = reply->length;
     uint32_t names = ENTRY_FIXED + (uint32_t)name.length;
     struct nfs4_attr_source source;
+    bool taken;
 
     if (listing->full ||
         (listing->taken > 0 && listing->args->dircount != 0 && names > listing->names_left)) {
         listing->full = true;
         return false;
     }
-    if (error != NFS4_OK && !nfs4_bitmap_has(&listing->args->wanted, FATTR4_RDATTR_ERROR)) {
-        listing->status = error;
-        return false;
+    if (error == NFS4_OK) {
+        nfs4_attr_source_init(&source, listing->compound, fh, export);
+        error = nfs4_attr_prepare(&source, &listing->args->wanted);
+        if (error != NFS4_OK && error != NFS4ERR_ACCESS)
+            return refuse_entry(listing, error);
     }
-    writer_be32(reply, 1);
-    writer_be64(reply, cookie);
-    writer_xdr_opaque(reply, name.bytes, name.length);
-    if (error != NFS4_OK) {
-        put_rdattr_error(listing, error);
-    } else {
-        nfs4_attr_source_init(&source, compound, fh, export);
-        nfs4_attr_encode(reply, &source, &listing->args->wanted);
-    }
-    if (reply->failed || reply->length > listing->end) {
-        writer_truncate(reply, start);
-        listing->full = true;
-        return false;
-    }
-    listing->names_left -= names < listing->names_left ? names : listing->names_left;
-    listing->taken++;
-    return true;
+    if (error != NFS4_OK && !nfs4_bitmap_has(&listing->args->wanted, FATTR4_RDATTR_ERROR))
+        return refuse_entry(listing, error);
+    taken = write_entry(listing, cookie, name, &source, error);
+    if (error == NFS4_OK)
+        nfs4_attr_source_free(&source);
+    return taken;
 }
 
 static bool each(void *data, const struct vfs_dirent *entry)
