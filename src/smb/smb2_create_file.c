@@ -299,6 +299,24 @@ static uint32_t judge_making(const struct smb2_create *create)
     return smb2__lease_check(create, NULL);
 }
 
+/* MS-FSA 2.1.5.1.1: what another file has left with its name, which may be a longer one. */
+static bool find_tunneled(struct smb2_create *create, struct timestamp *btime_r)
+{
+    struct smb2_place *place = &create->place;
+    struct store_name name = {.bytes = place->name, .length = place->length};
+    struct smb2_tunneled found;
+
+    if (!smb2__tunnel_take(create->request->message->server, create->request->tree->export_id, place->dir,
+                           name, &found))
+        return false;
+    *btime_r = found.btime;
+    if (found.is_short) {
+        memcpy(place->name, found.name, found.length);
+        place->length = found.length;
+    }
+    return true;
+}
+
 /* With the attributes and the list that come with the request; without them if that can't be. */
 static uint32_t make_file(struct smb2_create *create)
 {
@@ -319,6 +337,10 @@ static uint32_t make_file(struct smb2_create *create)
     bool created;
     enum err err;
 
+    if (!directory && find_tunneled(create, &make.set.btime)) {
+        make.set.set |= VFS_SET_BTIME;
+        name.length = create->place.length;
+    }
     arena_init(&arena, 0);
     if (create->has_security) {
         status = smb2__security_acl(request->message->server, &arena, create->security, &acl);

@@ -98,6 +98,8 @@ static void delete_name(const struct smb2_open *open, struct vfs_context *contex
                          attr.type == INODE_DIRECTORY ? VFS_REMOVE_DIRECTORY : VFS_REMOVE_NOT_DIRECTORY);
         if (err != ERR_OK)
             log_debug("smb: deleting on close failed: %s", err_text(err));
+        else
+            smb2__tunnel_leave(open->server, open->tree->export_id, open->dir, name, &attr);
     }
     vfs_unref(&there);
 }

@@ -37,6 +37,22 @@ bool smb2__short_name(struct store_name name, char text_r[SMB2_SHORT_NAME_MAX + 
 enum err smb2__lookup(struct vfs_context *context, struct inode *dir, struct store_name name,
                       struct inode **inode_r, uint8_t *stored_r, size_t *length_r) ERR_MUST_CHECK;
 
+/* ---- names that change hands (smb2_tunnel.c) ---- */
+
+/* A file with ATTR loses NAME in DIR: what becomes of that for another one? */
+void smb2__tunnel_leave(struct smb_server *server, uint32_t export_id, struct inode *dir,
+                        struct store_name name, const struct inode_attr *attr);
+struct smb2_tunneled {
+    struct timestamp btime;
+    bool is_short; /* the name asked for was the short one of: */
+    uint8_t name[STORE_NAME_MAX];
+    size_t length;
+};
+/* A file gets NAME in DIR: what is left for it? */
+bool smb2__tunnel_take(struct smb_server *server, uint32_t export_id, struct inode *dir,
+                       struct store_name name, struct smb2_tunneled *found_r);
+void smb2__tunnel_free(struct smb_server *server);
+
 /* ---- extended attributes (smb2_ea.c; MS-FSCC 2.4.15) ---- */
 
 /* Sets, or takes away, what DATA lists: all or, at a failure, those before it. *ERROR_AT_R is the offset. */

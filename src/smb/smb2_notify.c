@@ -295,6 +295,8 @@ static void on_event(struct vfs_listener *listener, const struct vfs_event *even
 {
     struct smb_server *server = container_of(listener, struct smb_server, notify_listener);
 
+    if (server->restores_times)
+        return;
     if (event->kind & (VFS_EVENT_CREATED | VFS_EVENT_REMOVED | VFS_EVENT_RENAMED))
         on_names(server, event);
     else

@@ -160,10 +160,12 @@ struct smb_server {
     struct hashtable leases; /* by machine and key */
     struct hashtable files;  /* of opens, by the file that they are of */
     struct vfs_listener renames;
-    uint64_t next_session, next_file;
+    uint64_t next_session, next_file, next_conn;
     uint32_t message_count; /* in flight, of all connections */
     struct smb_shares *shares;
-    struct list watches; /* smb2_notify.c */
+    struct list watches;        /* smb2_notify.c */
+    bool restores_times;        /* that is no change */
+    struct smb2_tunnel *tunnel; /* smb2_tunnel.c */
     struct vfs_listener notify_listener;
     struct loop_timer notify_timer;
     uint64_t shares_generation; /* from 1, of the rules in effect */
@@ -186,6 +188,7 @@ struct smb2_conn {
     struct list link;
     struct net_address peer;
     enum smb2_conn_state state;
+    uint64_t id;
     bool closing;
     bool paused;
     bool working; /* a worker has a message that what follows must not overtake */
@@ -331,6 +334,7 @@ struct smb2_open {
     struct hashlink by_id; /* in the server's table */
     struct smb_server *server;
     struct smb2_session *session; /* no reference: NULL when dead or parked */
+    uint64_t conn_id;             /* the connection it was opened over, or its client came back over */
     struct smb2_tree *tree;       /* a reference */
     struct smb2_client *machine;  /* a reference: whose owner and share these are */
     struct inode *inode;
@@ -412,6 +416,8 @@ enum err smb2__channel_new(struct smb2_session *session, struct smb2_conn *conn,
                            struct smb2_channel **channel_r) ERR_MUST_CHECK;
 struct smb2_channel *smb2__channel_find(const struct smb2_conn *conn, uint64_t session_id);
 void smb2__channel_unref(struct smb2_channel **channel);
+/* The connection of one of SESSION's channels that has this ID; else another one of its, or NULL. */
+struct smb2_conn *smb2__channel_conn(const struct smb2_session *session, uint64_t id);
 /* What it signs with; NULL before somebody has logged on. */
 struct smb2_key *smb2__channel_key(const struct smb2_channel *channel);
 /* Ends a logon, or one that is done anew. */

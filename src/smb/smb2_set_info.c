@@ -134,7 +134,9 @@ void smb2__times_keep(struct smb2_request *request)
         set.mtime_how = VFS_TIME_SET;
     if (open->kept_times & SMB2_KEEP_ACCESS)
         set.atime_how = VFS_TIME_SET;
+    open->server->restores_times = true;
     err = vfs_setattr(&request->context, smb2_open_file(open), &set, NULL, true);
+    open->server->restores_times = false;
     if (err != ERR_OK)
         log_debug("smb: times that were to be kept have changed: %s", err_text(err));
 }

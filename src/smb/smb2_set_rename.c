@@ -139,6 +139,34 @@ static uint32_t judge_target(struct smb2_request *request, struct target *target
 
 /* ---- rename ---- */
 
+/* Who leaves a name, and who has got one (MS-FSA 2.1.5.14.11). */
+static void tunnel(struct smb2_request *request, struct inode *dir, struct store_name from,
+                   const struct target *target)
+{
+    const struct smb2_place *place = &target->place;
+    struct store_name to = {.bytes = place->name, .length = place->length};
+    struct smb_server *server = request->message->server;
+    struct smb2_open *open = request->open;
+    uint32_t export_id = request->tree->export_id;
+    struct vfs_setattr set = {.set = VFS_SET_BTIME};
+    struct smb2_tunneled found;
+    struct inode_attr attr;
+    enum err err = ERR_OK;
+
+    vfs_getattr(open->inode, &attr);
+    if (attr.type != INODE_FILE || target->same)
+        return;
+    smb2__tunnel_leave(server, export_id, dir, from, &attr);
+    if (target->there || !smb2__tunnel_take(server, export_id, place->dir, to, &found))
+        return;
+    set.btime = found.btime;
+    server->restores_times = true;
+    err = vfs_setattr(&request->context, open->inode, &set, NULL, true);
+    server->restores_times = false;
+    if (err != ERR_OK)
+        log_debug("smb: a file is as new as it is: %s", err_text(err));
+}
+
 static uint32_t rename_file(struct smb2_request *request, struct target *target)
 {
     struct smb2_open *open = request->open;
@@ -162,6 +190,8 @@ static uint32_t rename_file(struct smb2_request *request, struct target *target)
     to = (struct store_name){.bytes = place->name, .length = place->length};
     dir = vfs_ref(open->dir);
     err = vfs_rename(&request->context, dir, from, place->dir, to, !target->replace && !target->same);
+    if (err == ERR_OK)
+        tunnel(request, dir, from, target);
     vfs_unref(&dir);
     if (err == ERR_INVAL)
         return STATUS_ACCESS_DENIED; /* into itself */

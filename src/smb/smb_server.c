@@ -148,5 +148,6 @@ void smb_server_close(struct smb_server **server)
     cred_delays_close(&gone->delays);
     smb_shares_free(&gone->shares);
     smb2__file_unwatch(gone);
+    smb2__tunnel_free(gone);
     free(gone);
 }

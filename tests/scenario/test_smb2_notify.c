@@ -193,6 +193,23 @@ static void filters(void **state)
     }
 }
 
+/* MS-FSA 2.1.5.14.2: that a time which was set by hand is left alone is no change of its own. */
+static void times_that_stay(void **state)
+{
+    static const uint8_t long_ago[40] = {[16] = 1, [22] = 1};
+    struct smb2c_opened dir, file;
+    uint64_t id;
+
+    (void)state;
+    dir = open_directory(client, "dir");
+    file = open_as(actor, "dir\\f", 0);
+    assert_int_equal(smb2client_set_info(actor, file.file, 1, 4, 0, long_ago, sizeof long_ago),
+                     STATUS_SUCCESS);
+    id = watch(dir.file, 0x10, false);
+    assert_int_equal(smb2client_write(actor, file.file, 0, "data", 4), STATUS_SUCCESS);
+    expect(id, "3 f;");
+}
+
 static void tree(void **state)
 {
     struct smb2c_opened top = open_directory(client, "top"), file;
@@ -373,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(filters, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(times_that_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tree, set_up, tear_down),
         cmocka_unit_test_setup_teardown(over_nfs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hidden_parts, set_up, tear_down),
