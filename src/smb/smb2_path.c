@@ -111,10 +111,56 @@ static uint32_t take_stream(struct smb2_place *place, const uint8_t *text, size_
     return STATUS_SUCCESS;
 }
 
-/* "..": clients resolve these; what is left of them would lead out of the share. */
 static bool is_dots(struct store_name part)
 {
     return part.length == 2 && memcmp(part.bytes, "..", 2) == 0;
+}
+
+static struct store_name first_part(const uint8_t *text, size_t length)
+{
+    const uint8_t *end = memchr(text, '\\', length);
+
+    return (struct store_name){.bytes = text, .length = end == NULL ? length : (size_t)(end - text)};
+}
+
+static size_t without_last(const uint8_t *text, size_t length)
+{
+    while (length > 0 && text[length - 1] != '\\')
+        length--;
+    return length > 0 ? length - 1 : 0;
+}
+
+/* MS-FSCC 2.1.5.1: clients should not send "." and "..", which mean this directory and the one above. Takes
+ * them out of TEXT, without looking at what is there. What would lead out of the share is refused, as Windows
+ * does (there it would mean the root). */
+static uint32_t remove_dots(uint8_t *text, size_t *length, bool *any_r)
+{
+    size_t at = 0, to = 0;
+    bool any = false;
+
+    while (at < *length) {
+        struct store_name part = first_part(text + at, *length - at);
+        size_t next = at + part.length + 1;
+
+        if (is_dots(part) && to == 0)
+            return STATUS_OBJECT_PATH_SYNTAX_BAD;
+        if (is_dots(part)) {
+            to = without_last(text, to);
+            any = true;
+        } else if (part.length == 1 && *part.bytes == '.') {
+            any = true;
+        } else {
+            if (to > 0)
+                text[to++] = '\\';
+            memmove(text + to, part.bytes, part.length);
+            to += part.length;
+        }
+        at = next;
+    }
+    if (any)
+        *length = to;
+    *any_r = any;
+    return STATUS_SUCCESS;
 }
 
 static uint32_t take_last(struct smb2_place *place, struct store_name part)
@@ -143,13 +189,11 @@ static uint32_t walk_parts(struct path_walk *walk, const uint8_t *text, size_t l
 {
     for (;;) {
         const uint8_t *end = memchr(text, '\\', length);
-        struct store_name part = {.bytes = text, .length = end == NULL ? length : (size_t)(end - text)};
+        struct store_name part = first_part(text, length);
         uint32_t status;
 
         if (end == NULL)
             return take_last(walk->place, part);
-        if (is_dots(part))
-            return STATUS_OBJECT_PATH_SYNTAX_BAD;
         if (!smb2__name_is_usable(part))
             return STATUS_OBJECT_NAME_INVALID;
         status = step_down(walk, part, end, length - part.length);
@@ -172,6 +216,7 @@ uint32_t smb2__path_walk(struct vfs_context *context, const void *path, size_t l
     uint8_t text[SMB2_PATH_MAX];
     struct path_walk walk = {.context = context, .place = place_r};
     struct writer writer;
+    bool had_dots;
     uint32_t status;
     enum err err;
 
@@ -184,6 +229,9 @@ uint32_t smb2__path_walk(struct vfs_context *context, const void *path, size_t l
     /* MS-SMB2 3.3.5.9: a path is relative to the share. */
     if (text[0] == '\\')
         return STATUS_INVALID_PARAMETER;
+    status = remove_dots(text, &writer.length, &had_dots);
+    if (status != STATUS_SUCCESS || writer.length == 0)
+        return status;
     if (is_of_root(text, writer.length))
         return take_stream(place_r, text + 1, writer.length - 1);
     /* Clients close the name of a directory with a separator at times. */
@@ -195,6 +243,9 @@ uint32_t smb2__path_walk(struct vfs_context *context, const void *path, size_t l
     writer_init_growing(&walk.visited, 2 * SMB2_PATH_MAX);
     status = walk_parts(&walk, text, writer.length);
     writer_u8(&walk.visited, 0);
+    /* How much of its path is behind the link the client could not tell. */
+    if (status == STATUS_STOPPED_ON_SYMLINK && had_dots)
+        status = STATUS_OBJECT_PATH_SYNTAX_BAD;
     if (status == STATUS_SUCCESS) {
         place_r->dir_path = walk.visited.failed ? NULL : strdup((const char *)walk.visited.data);
         if (place_r->dir_path == NULL)

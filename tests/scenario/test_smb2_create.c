@@ -233,6 +233,63 @@ static void apple_otherwise(void **state)
         assert_int_equal(ask_apple(QUERY, 7, length, &answered, &answer), STATUS_INVALID_PARAMETER);
 }
 
+/* ---- "." and ".." ---- */
+
+static uint32_t look(const char *path)
+{
+    struct smb2c_create create = {
+        .name = path, .access = SMB2C_READ_ATTRIBUTES, .share = SMB2C_SHARE_ALL, .disposition = SMB2C_OPEN};
+    struct smb2c_opened opened;
+    uint32_t status = smb2client_create(client, &create, &opened);
+
+    if (status == STATUS_SUCCESS)
+        assert_int_equal(smb2client_close_file(client, opened.file), STATUS_SUCCESS);
+    return status;
+}
+
+/* MS-FSCC 2.1.5.1: they mean what they say, and never lead out of the share. */
+static void dots(void **state)
+{
+    static const struct {
+        const char *path;
+        uint32_t status;
+    } rows[] = {
+        {"d\\e\\..\\f", STATUS_SUCCESS},
+        {".\\d\\.\\f", STATUS_SUCCESS},
+        {"..\\d\\f", STATUS_OBJECT_PATH_SYNTAX_BAD},
+        {"d\\e\\..\\..\\d\\f", STATUS_SUCCESS},
+        {"d\\missing\\..\\f", STATUS_SUCCESS},
+        {"d\\..", STATUS_SUCCESS},
+        {"d\\e\\..", STATUS_SUCCESS},
+        {".", STATUS_SUCCESS},
+        {"..", STATUS_OBJECT_PATH_SYNTAX_BAD},
+        {"d\\..\\..\\d", STATUS_OBJECT_PATH_SYNTAX_BAD},
+        {"d\\..\\f", STATUS_OBJECT_NAME_NOT_FOUND},
+        {"d\\...\\f", STATUS_OBJECT_PATH_NOT_FOUND},
+        {"d\\\\..\\f", STATUS_SUCCESS},
+        {"d\\..:s", STATUS_OBJECT_PATH_SYNTAX_BAD},
+        {"\\..\\d", STATUS_INVALID_PARAMETER},
+        {"link\\f", STATUS_STOPPED_ON_SYMLINK},
+        {"link\\e\\..\\f", STATUS_OBJECT_PATH_SYNTAX_BAD},
+    };
+    struct rpcclient *nfs = nfsworld_client(world->nfs, 1000, 1000);
+    struct nfs3_handle root = nfsworld_mount(nfs, "/a");
+    struct nfs3_result r;
+
+    (void)state;
+    assert_int_equal(try_open("d", ALL, SMB2C_DIRECTORY), STATUS_SUCCESS);
+    assert_int_equal(try_open("d\\e", ALL, SMB2C_DIRECTORY), STATUS_SUCCESS);
+    assert_int_equal(try_open("d\\f", ALL, 0), STATUS_SUCCESS);
+    assert_int_equal(nfs3_symlink(nfs, &root, "link", "d", &r), RPCCLIENT_SUCCESS);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t status = look(rows[i].path);
+
+        if (status != rows[i].status)
+            fail_msg("%s: %x, not %x", rows[i].path, status, rows[i].status);
+    }
+    rpcclient_close(&nfs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +298,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(apple, set_up, tear_down),
         cmocka_unit_test_setup_teardown(apple_otherwise, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_sync, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(dots, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
