@@ -196,6 +196,20 @@ static void choose_conn(struct smb2_session *session)
     }
 }
 
+struct smb2_conn *smb2__channel_conn(const struct smb2_session *session, uint64_t id)
+{
+    const struct list *link;
+
+    list_for_each(link, &session->channels)
+    {
+        const struct smb2_channel *channel = container_of(link, const struct smb2_channel, session_link);
+
+        if (channel->valid && channel->conn->id == id && !channel->conn->closing)
+            return channel->conn;
+    }
+    return session->conn;
+}
+
 void smb2__channel_end(struct smb2_channel *channel)
 {
     struct smb2_session *session = channel->session;

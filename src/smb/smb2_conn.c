@@ -238,6 +238,7 @@ struct smb2_conn *smb2__conn_of_wire(struct smb_server *server, struct net_conn 
     conn->peer = *net_conn_peer(net);
     conn->offers_persistent = server->has_records && server->any_persistent;
     conn->next_async = 1;
+    conn->id = ++server->next_conn;
     smb2__window_init(&conn->window);
     list_init(&conn->channels);
     list_init(&conn->messages);

@@ -123,6 +123,7 @@ static void settle_open(struct smb2_create *create, struct smb2_open *open)
     open->write_through = (create->options & SMB2_OPTION_WRITE_THROUGH) != 0;
     open->mode = create->options & OPTION_MODE;
     open->channel_sequence = create->request->header.channel_sequence;
+    open->conn_id = create->request->message->conn->id;
     smb2__open_name(open);
     smb2__replay_note(create, open);
 }
@@ -150,6 +151,7 @@ static uint32_t answer_known(struct smb2_create *create, struct smb2_open *open)
 
     request->open = open;
     open->references++;
+    open->conn_id = request->message->conn->id;
     create->maximal = open->access;
     create->action = create->durable.asks_v2 ? open->action : SMB2_ACTION_OPENED;
     /* One that asks again for another oplock is told what it asks for, and what that would be worth. */

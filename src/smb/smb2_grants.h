@@ -40,8 +40,8 @@ struct smb2_break {
     uint8_t body[SMB2_BREAK_MAX]; /* MS-SMB2 2.2.23.1, 2.2.23.2 */
 };
 enum { SMB2_BREAK_ID_AT = 8, SMB2_BREAK_ID = 16 }; /* of the file id or the lease's key in the body */
-/* Over the connection that SESSION has now, and over others until the client has it. */
-void smb2__notify(struct smb2_session *session, const struct smb2_break *told);
+/* Over CONN, and over others of SESSION until the client has it. */
+void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const struct smb2_break *told);
 /* CONN, from which its channels are taken already, is gone. */
 void smb2__notices_resend(struct smb2_conn *conn);
 

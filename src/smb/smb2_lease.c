@@ -127,7 +127,7 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
     writer_le32(&body, state_of(to));
     writer_zeros(&body, 12);
     told.length = body.length;
-    smb2__notify(session, &told);
+    smb2__notify(session->conn, session, &told);
 }
 
 struct smb2_session *smb2__lease_owes(const struct smb2_client *machine, const struct smb2_break *told)

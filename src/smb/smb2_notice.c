@@ -2,10 +2,12 @@
  * smb2_notice.c - notifications of breaks until the client has them (MS-SMB2 3.3.4.6, 3.3.4.7: over one
  * channel after the other until one of them takes it).
  *
- * A notification goes over the connection that its session is reached over, and is noted there. It is dropped
- * when the client's system has it, unless it must be acknowledged: then only when the break is over. When the
- * connection ends before that, all that is noted goes over the next channel of the session; of a lease, over
- * one of another session of the machine, if need be.
+ * A notification goes over a connection of its session, and is noted there: that of an oplock over the one
+ * that its file was opened over, as that is the one its holder is known to use, that of a lease, which opens
+ * over all of them may share, over the first. It is dropped when the client's system has it, unless it must
+ * be acknowledged: then only when the break is over. When the connection ends before that, all that is noted
+ * goes over the next channel of the session; of a lease, over one of another session of the machine, if need
+ * be.
  *
  * A peer that is gone without a word would be found by TCP much later than the time a break has. So a
  * connection with notes is watched: when the peer's system has acknowledged nothing for LOST_TICKS, although
@@ -137,10 +139,8 @@ static void note(struct smb2_conn *conn, struct smb2_session *session, const str
     loop_timer_start(conn->server->loop, &conn->notice_timer, tick_ms(conn), tick_ms(conn));
 }
 
-void smb2__notify(struct smb2_session *session, const struct smb2_break *told)
+void smb2__notify(struct smb2_conn *conn, struct smb2_session *session, const struct smb2_break *told)
 {
-    struct smb2_conn *conn = session->conn;
-
     note(conn, session, told);
     smb2__send_notification(conn, session, told);
 }
@@ -152,7 +152,7 @@ void smb2__notices_resend(struct smb2_conn *conn)
         struct smb2_session *to = owed_to(notice);
 
         if (to != NULL && to->conn != NULL && !to->conn->closing)
-            smb2__notify(to, &notice->told);
+            smb2__notify(to->conn, to, &notice->told);
         notice_free(conn, notice);
     }
     loop_timer_stop(&conn->notice_timer);

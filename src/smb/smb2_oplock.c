@@ -82,7 +82,7 @@ static unsigned kinds_of(uint8_t level)
 static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
 {
     struct smb2_open *open = grant_user(grant);
-    struct smb2_conn *conn = open->session == NULL ? NULL : open->session->conn;
+    struct smb2_conn *conn = open->session == NULL ? NULL : smb2__channel_conn(open->session, open->conn_id);
     uint8_t level = to & GRANT_READ ? SMB2_OPLOCK_II : SMB2_OPLOCK_NONE;
     struct smb2_break told = {.acknowledge = acknowledge};
     struct writer body;
@@ -106,7 +106,7 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
     writer_le64(&body, open->persistent_id);
     writer_le64(&body, open->volatile_id);
     told.length = body.length;
-    smb2__notify(open->session, &told);
+    smb2__notify(conn, open->session, &told);
 }
 
 bool smb2__oplock_owes(const struct smb2_session *session, const struct smb2_break *told)

@@ -228,6 +228,27 @@ static void oplock_is_told_again(void **state)
     close_both(&third, &other);
 }
 
+/* It is told where the file was opened. */
+static void oplock_is_told_where_it_is(void **state)
+{
+    struct smb2client *first = machine(1), *second = channel(first), *other = machine(2);
+    struct smb2c_opened held, opened;
+    struct smb2c_break got;
+    uint64_t id;
+
+    (void)state;
+    assert_int_equal(open_as(second, &(struct wish){.oplock = SMB2C_OPLOCK_BATCH}, &held), STATUS_SUCCESS);
+    id = send_waiting(other, &(struct wish){.access = SMB2C_READ_ONLY});
+    assert_true(smb2client_next_break(second, &got));
+    cut(&second);
+    assert_true(smb2client_next_break(first, &got));
+    assert_memory_equal(got.file, held.file, sizeof held.file);
+    assert_int_equal(smb2client_close_file(first, held.file), STATUS_SUCCESS);
+    assert_int_equal(smb2client_wait(other, id), STATUS_SUCCESS);
+    assert_true(smb2client_read_create(other, &opened));
+    close_both(&first, &other);
+}
+
 /* Nobody waits for the end of a cache of reads; its holder must know of it all the same. */
 static void end_of_reading_is_told_again(void **state)
 {
@@ -378,6 +399,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lease_is_told_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lease_is_told_to_another_session, set_up, tear_down),
         cmocka_unit_test_setup_teardown(oplock_is_told_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(oplock_is_told_where_it_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(end_of_reading_is_told_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(answered_is_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(silent_channel, set_up_watchful, tear_down),
