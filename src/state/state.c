@@ -36,9 +36,10 @@ static void tick(struct loop_timer *timer)
     struct state *state = container_of(timer, struct state, timer);
     uint64_t now = state__now();
 
+    /* First what a client is to lose alone, then those that lose everything. */
+    grant__tick(state, now);
     client__tick(state, now);
     owner__tick(state, now);
-    grant__tick(state, now);
     recovery__tick(state, now);
 }
 

@@ -319,6 +319,26 @@ static void test_revoked_0(void **state)
     end();
 }
 
+/* Who answers a recall lives: when the time to return the delegation is over it loses that, not all it has.
+ */
+static void test_answer_renews(void **state)
+{
+    struct nfs4c *holder = &clients[0];
+    struct nfs4_opened opened;
+
+    (void)state;
+    begin(1);
+    opened = must_open(holder, "file", ACCESS_READ);
+    pass_ms(LEASE_MS / 2, holder);
+    assert_int_equal(opens_for_writing(), NFS4ERR_DELAY);
+    hear_recall(holder, 1);
+    pass_ms(LEASE_MS + 1000, holder);
+    assert_int_equal(opens_for_writing(), NFS4_OK);
+    assert_int_equal(nfs4_try_read(holder, &file, &opened.delegation_id), NFS4ERR_DELEG_REVOKED);
+    assert_int_equal(nfs4_try_read(holder, &file, &opened.stateid), NFS4_OK);
+    end();
+}
+
 /* A client that is gone does not keep anybody waiting: its delegation is kept until somebody wants it. */
 static void test_courtesy(void **state)
 {
@@ -589,14 +609,14 @@ static void test_crossing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conflicts),   cmocka_unit_test(test_no_conflicts),
-        cmocka_unit_test(test_several),     cmocka_unit_test(test_damping),
-        cmocka_unit_test(test_across),      cmocka_unit_test(test_revoked),
-        cmocka_unit_test(test_revoked_0),   cmocka_unit_test(test_courtesy),
-        cmocka_unit_test(test_path_down_0), cmocka_unit_test(test_address),
-        cmocka_unit_test(test_path_down_1), cmocka_unit_test(test_said_again),
-        cmocka_unit_test(test_malformed),   cmocka_unit_test(test_referring),
-        cmocka_unit_test(test_crossing),
+        cmocka_unit_test(test_conflicts),  cmocka_unit_test(test_no_conflicts),
+        cmocka_unit_test(test_several),    cmocka_unit_test(test_damping),
+        cmocka_unit_test(test_across),     cmocka_unit_test(test_revoked),
+        cmocka_unit_test(test_revoked_0),  cmocka_unit_test(test_answer_renews),
+        cmocka_unit_test(test_courtesy),   cmocka_unit_test(test_path_down_0),
+        cmocka_unit_test(test_address),    cmocka_unit_test(test_path_down_1),
+        cmocka_unit_test(test_said_again), cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_referring),  cmocka_unit_test(test_crossing),
     };
 
     cmocka_set_test_filter(getenv("FILTER"));

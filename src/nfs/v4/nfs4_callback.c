@@ -12,6 +12,7 @@
  */
 #include "nfs/v4/nfs4_callback.h"
 #include "nfs/v4/nfs4_server.h"
+#include "dittofs/log.h"
 #include "dittofs/rpc_client.h"
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,14 @@ static bool is_fault(uint32_t sequence_status)
            sequence_status == NFS4ERR_SEQ_MISORDERED || sequence_status == NFS4ERR_SEQ_FALSE_RETRY;
 }
 
+/* CLIENT, NULL when the session has ended, has answered: it lives. Its time to return what is recalled runs
+ * from about here, and its lease must not end before. */
+static void renew_lease(struct client *client)
+{
+    if (client != NULL && client_renew(client) != ERR_OK)
+        log_debug("nfs4: a client that is gone has answered a callback");
+}
+
 static void back_done(struct onc_callback *back, enum err err, struct reader *results)
 {
     struct nfs4_callback *callback = container_of(back, struct nfs4_callback, back);
@@ -140,6 +149,8 @@ static void back_done(struct onc_callback *back, enum err err, struct reader *re
             reply.status = reply.sequence_status == NFS4_OK ? NFS4ERR_SERVERFAULT : reply.sequence_status;
         if (user != NULL && is_fault(reply.sequence_status))
             user->back_fault = true;
+        if (reply.sequence_status == NFS4_OK)
+            renew_lease(session_client(callback->session));
     }
     session_back_end(callback->session, callback->slot, used);
     finish(callback, err, reply.status, results);
