@@ -27,7 +27,8 @@ fi
 set -u
 ip link set lo up
 
-T=${DITTOFS_WORK:-$top/build-test/run}/$name
+part=${1:-}
+T=${DITTOFS_WORK:-$top/build-test/run}/$name${part:+-${part//\//_}} # parts run beside each other
 rm -rf "$T" && mkdir -p "$T" || exit 1
 cd "$T" || exit 1
 checks=0 broken=0

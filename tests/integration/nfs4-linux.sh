@@ -1,5 +1,6 @@
 #!/bin/bash
-# time limit: 1800
+# time limit: 900
+# parts: 4.0 4.1 4.2 4.2n acl build
 # nfs4-linux [VERSION...]: a Linux kernel mounts an export with NFSv4.0, 4.1, 4.2, and 4.2 over four connections
 # (4.2n), and does there what nfs3-linux does, and what version 4 has beyond it; the daemon is killed and started
 # again under the mounted client that has files open and a lock; lists are set and obeyed (acl); a C source tree is
