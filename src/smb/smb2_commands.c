@@ -128,7 +128,7 @@ uint32_t smb2__tree_context(struct smb_server *server, const struct smb2_tree *t
 
     if (export == NULL)
         return STATUS_NETWORK_NAME_DELETED;
-    if (session->is_guest)
+    if (session->is_guest || session->is_nameless)
         user = (struct vfs_user){.uid = vfs_export_config(export)->anonymous_uid,
                                  .gid = vfs_export_config(export)->anonymous_gid};
     /* What a password proved over a signed connection is held as the flavour that proves least. */

@@ -461,7 +461,7 @@ static uint32_t find_parked(struct smb2_create *create, struct smb2_open **open_
     /* MS-SMB2 3.3.5.9.7, .12: a persistent one comes back as such. */
     if (open->is_persistent && !(wish->reconnects_v2 && wish->is_persistent))
         return STATUS_OBJECT_NAME_NOT_FOUND;
-    if (open->tree->session->user.uid != request->session->user.uid)
+    if (request->session->is_nameless || open->tree->session->user.uid != request->session->user.uid)
         return STATUS_ACCESS_DENIED;
     *open_r = open;
     return check_lease(create, open);

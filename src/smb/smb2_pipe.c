@@ -68,7 +68,8 @@ static void fill_world(struct world *world, struct smb2_request *request)
     world->request = request;
     world->world = (struct dcerpc_world){.identity = request->message->server->identity,
                                          .user = session->user.name,
-                                         .is_admin = !session->is_guest && session->user.uid == 0,
+                                         .is_admin = !session->is_guest && !session->is_nameless &&
+                                                     session->user.uid == 0,
                                          .comment = comment != NULL ? comment : "",
                                          .next_share = next_share,
                                          .data = world};

@@ -286,9 +286,10 @@ struct smb2_channel {
 struct smb2_session {
     uint32_t references;
     bool dead;
-    bool valid;    /* logged on */
-    bool encrypts; /* every request must be encrypted */
-    bool is_guest; /* without keys, and so without signatures */
+    bool valid;       /* logged on */
+    bool encrypts;    /* every request must be encrypted */
+    bool is_guest;    /* without keys, and so without signatures */
+    bool is_nameless; /* it was authenticated again without a name: a guest with its old keys */
     bool must_sign;
     uint64_t id;
     struct smb_server *server;

@@ -123,7 +123,7 @@ static uint32_t check_replay(const struct smb2_create *create, const struct smb2
     const struct smb2_request *request = create->request;
     bool has_lease = create->lease.version != 0;
 
-    if (open->tree->session->user.uid != request->session->user.uid)
+    if (request->session->is_nameless || open->tree->session->user.uid != request->session->user.uid)
         return STATUS_ACCESS_DENIED;
     if (has_lease != (open->lease != NULL) ||
         (has_lease && memcmp(open->lease->key, create->lease.key, sizeof create->lease.key) != 0))

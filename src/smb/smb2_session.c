@@ -201,13 +201,35 @@ static uint32_t log_on_guest(struct smb2_channel *channel)
     return STATUS_SUCCESS;
 }
 
+/* MS-SMB2 3.3.5.5.3: whose session it was gives up his name. What is open stays so, with the access that was
+ * granted; everything else is judged as of a guest, until he gives his name again. */
+static uint32_t lose_name(struct smb2_session *session, bool nameless)
+{
+    struct list *link;
+
+    if (session->is_nameless == nameless)
+        return STATUS_SUCCESS;
+    session->is_nameless = nameless;
+    list_for_each(link, &session->trees) container_of(link, struct smb2_tree, link)->judged = 0;
+    return STATUS_SUCCESS;
+}
+
 static bool may_be_guest(const struct smb2_channel *channel)
 {
     const struct smb_options *options = &channel->session->server->options;
     enum cred_reason reason = cred_acceptor_reason(channel->acceptor);
 
-    return options->guests && options->encryption != SMB_ENCRYPT_REQUIRED && !channel->session->valid &&
-           (reason == CRED_REASON_NO_USER || reason == CRED_REASON_ANONYMOUS);
+    if (!options->guests || options->encryption == SMB_ENCRYPT_REQUIRED)
+        return false;
+    return reason == CRED_REASON_ANONYMOUS || (reason == CRED_REASON_NO_USER && !channel->valid);
+}
+
+static uint32_t log_on_as_guest(struct smb2_channel *channel)
+{
+    if (!channel->session->valid)
+        return log_on_guest(channel);
+    /* No channel of somebody's session is a guest's. */
+    return channel->valid ? lose_name(channel->session, true) : STATUS_ACCESS_DENIED;
 }
 
 /* MS-SMB2 3.3.5.5.3: a channel signs with a key of its own. */
@@ -248,6 +270,8 @@ static uint32_t log_on(struct smb2_channel *channel)
         status = STATUS_ACCESS_DENIED;
     else if (!channel->valid)
         status = bind_channel(channel, result);
+    else
+        status = lose_name(session, false);
     if (status != STATUS_SUCCESS)
         return status;
     channel->valid = true;
@@ -347,7 +371,7 @@ static uint32_t conclude(struct smb2_request *request, const struct setup_args *
     if (!guest)
         delay_ms = cred_delays_done(conn->server->delays, host, host_length, user, good);
     if (guest || good)
-        status = guest ? log_on_guest(channel) : log_on(channel);
+        status = guest ? log_on_as_guest(channel) : log_on(channel);
     else if (cred_acceptor_reason(channel->acceptor) == CRED_REASON_MALFORMED)
         status = STATUS_INVALID_PARAMETER;
     smb2__channel_settle(channel);

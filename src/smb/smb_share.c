@@ -128,7 +128,8 @@ bool smb2__share_is_persistent(const struct smb2_request *request, const struct 
 {
     const struct smb2_conn *conn = request->message->conn;
 
-    return conn != NULL && !request->session->is_guest && smb2__share(conn->server, export)->persistent &&
+    return conn != NULL && !request->session->is_guest && !request->session->is_nameless &&
+           smb2__share(conn->server, export)->persistent &&
            (smb2__capabilities(conn, conn->dialect) & SMB2_CAPABILITY_PERSISTENT_HANDLES) != 0;
 }
 
@@ -173,7 +174,7 @@ static bool user_fits(const struct smb_server *server, const struct smb2_session
 static uint32_t judge(const struct smb_server *server, const struct smb2_session *session,
                       const struct smb_share_config *share)
 {
-    if (session->is_guest)
+    if (session->is_guest || session->is_nameless)
         return share->guest_ok ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
     if (share->valid_user_count == 0)
         return STATUS_SUCCESS;

@@ -9,7 +9,8 @@ command -v smbtorture >/dev/null || skip "no smbtorture"
 here=$top/tests/integration
 expected=$here/smbtorture-expected.txt
 
-configure "smb port = 445" "protocols = nfs3 nfs4 smb
+configure "smb port = 445
+map to guest = bad user" "protocols = nfs3 nfs4 smb
 root mode = 0777"
 share() { # NAME LINES [MODE]
 	printf '[export %s]\nprotocols = nfs3 nfs4 smb\nsquash = none\nroot mode = %s\n%s\n' "$1" "${3:-0777}" "$2" \
@@ -20,6 +21,7 @@ hide files = /hidefile/"
 share hideunread "hide unreadable = yes"
 share noperm "" 0700
 share kept "persistent handles = yes"
+share guests "guest ok = yes"
 for user in alice:1000 bob:1001; do
 	check "add ${user%:*}" "$dittofsd" -c "$T/dittofs.conf" user add "${user%:*}" "${user#*:}" 1000 <<<secret
 done

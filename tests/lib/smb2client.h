@@ -169,7 +169,7 @@ bool smb2client_next_break(struct smb2client *client, struct smb2c_break *break_
 /* ---- the commands: their statuses ---- */
 
 uint32_t smb2client_negotiate(struct smb2client *client);
-/* NTLMv2. With a session (session_id, keys): it is authenticated again. */
+/* NTLMv2. With a session (session_id, keys): it is authenticated again. USER NULL: without a name. */
 uint32_t smb2client_logon(struct smb2client *client, const char *user, const char *password);
 /* Makes the connection, after NEGOTIATE, another channel of SESSION's; it takes over its tree. */
 uint32_t smb2client_bind(struct smb2client *client, const struct smb2client *session, const char *user,

@@ -248,7 +248,9 @@ uint32_t smb2client_logon(struct smb2client *client, const char *user, const cha
     struct writer token;
     uint32_t status;
 
-    ntlmclient_init(&ntlm, user, "", password);
+    ntlmclient_init(&ntlm, user != NULL ? user : "", "", password != NULL ? password : "");
+    if (user == NULL)
+        ntlm.response = NTLMCLIENT_ANONYMOUS;
     writer_init_growing(&token, TOKEN_MAX);
     status = converse(client, &ntlm, &token);
     writer_free(&token);

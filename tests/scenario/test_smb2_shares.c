@@ -283,6 +283,56 @@ static void squashed(void **state)
     assert_int_equal(smb2client_create(client, &create, &opened), STATUS_ACCESS_DENIED);
 }
 
+/* ---- without a name ---- */
+
+static uint32_t try_open(const char *name, uint32_t disposition, struct smb2c_opened *opened_r)
+{
+    struct smb2c_create create = {.name = name, .share = SMB2C_SHARE_ALL, .disposition = disposition};
+
+    return smb2client_create(client, &create, opened_r);
+}
+
+/* Where guests may come in, a session may give its name up, and take it again (MS-SMB2 3.3.5.5.3): what is
+ * open stays so, the rest is a guest's. */
+static void without_a_name(void **state)
+{
+    struct vfs_export_config exports[] = {smbworld_export("a"), smbworld_export("b")};
+    const struct smb_share_config share = {.name = "a", .guest_ok = true};
+    const struct smb_options options = {.guests = true};
+    struct smb2c_opened file, other;
+    struct reader data;
+
+    (void)state;
+    world = smbworld_open_exports(exports, 2, NULL, &options);
+    use_share(&share);
+    client = smbworld_client(world, "alice");
+    assert_int_equal(try_open("f", SMB2C_MAKE, &file), STATUS_SUCCESS);
+    assert_int_equal(smb2client_logon(client, NULL, NULL), STATUS_SUCCESS);
+    assert_int_equal(smb2client_write(client, file.file, 0, "x", 1), STATUS_SUCCESS);
+    assert_int_equal(smb2client_query_info(client, file.file, 1, BASIC_INFO, 0, 100, &data), STATUS_SUCCESS);
+    assert_int_equal(try_open("f", SMB2C_OPEN, &other), STATUS_ACCESS_DENIED);
+    assert_int_equal(smb2client_tree_connect(client, "b"), STATUS_ACCESS_DENIED);
+    assert_int_equal(smb2client_logon(client, "\303\274nal", "Passw0rd"), STATUS_ACCESS_DENIED);
+    smb2client_close(&client);
+    client = smbworld_client(world, "alice");
+    assert_int_equal(smb2client_logon(client, NULL, NULL), STATUS_SUCCESS);
+    assert_int_equal(smb2client_logon(client, "alice", "Passw0rd"), STATUS_SUCCESS);
+    assert_int_equal(try_open("f", SMB2C_OPEN, &file), STATUS_SUCCESS);
+    /* Where they may not: nothing goes on there but closing. */
+    assert_int_equal(smb2client_tree_connect(client, "b"), STATUS_SUCCESS);
+    assert_int_equal(try_open("f", SMB2C_MAKE, &file), STATUS_SUCCESS);
+    assert_int_equal(smb2client_logon(client, NULL, NULL), STATUS_SUCCESS);
+    assert_int_equal(smb2client_write(client, file.file, 0, "x", 1), STATUS_ACCESS_DENIED);
+    assert_int_equal(smb2client_close_file(client, file.file), STATUS_SUCCESS);
+}
+
+static void with_a_name_always(void **state)
+{
+    (void)state;
+    assert_int_equal(smb2client_logon(client, NULL, NULL), STATUS_LOGON_FAILURE);
+    assert_int_equal(smb2client_tree_connect(client, "a"), STATUS_USER_SESSION_DELETED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +341,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(unreadable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hosts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(squashed, set_up, tear_down),
+        cmocka_unit_test_teardown(without_a_name, tear_down),
+        cmocka_unit_test_setup_teardown(with_a_name_always, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
