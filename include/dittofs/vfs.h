@@ -152,6 +152,13 @@ void vfs_handle_encode(struct vfs *vfs, const struct vfs_export *export, const s
  */
 enum err vfs_handle_decode(struct vfs *vfs, const uint8_t *handle, size_t length,
                            struct vfs_export **export_r, struct inode **inode_r) ERR_MUST_CHECK;
+/* The same for the directory of INODE's streams, whose handle is another one. *STREAMS_R: it was of such a
+ * directory; vfs_handle_decode refuses that. */
+void vfs_handle_encode_streams(struct vfs *vfs, const struct vfs_export *export, const struct inode *inode,
+                               uint8_t handle[VFS_HANDLE_SIZE]);
+enum err vfs_handle_decode_any(struct vfs *vfs, const uint8_t *handle, size_t length,
+                               struct vfs_export **export_r, struct inode **inode_r,
+                               bool *streams_r) ERR_MUST_CHECK;
 
 struct inode *vfs_ref(struct inode *inode);
 void vfs_unref(struct inode **inode);
@@ -159,7 +166,7 @@ enum err vfs_root(struct vfs_context *context, struct inode **root_r) ERR_MUST_C
 
 /* ---- attributes ---- */
 
-/* A snapshot for replies. */
+/* A snapshot for replies. Owner and mode of a stream are its file's. */
 void vfs_getattr(struct inode *inode, struct inode_attr *attr_r);
 /* What it says now: good until something is changed. */
 const struct inode_attr *vfs_attr(const struct inode *inode);
@@ -354,6 +361,11 @@ enum err vfs_xattr_list(struct vfs_context *context, struct inode *inode, struct
 /* Case-insensitive; NAME_R (STORE_NAME_MAX bytes) gets the stored name. ERR_NOENT. */
 enum err vfs_stream_lookup(struct vfs_context *context, struct inode *file, struct store_name name,
                            struct inode **stream_r, uint8_t *name_r, size_t *length_r) ERR_MUST_CHECK;
+/* NAME is exact. */
+enum err vfs_stream_get(struct vfs_context *context, struct inode *file, struct store_name name,
+                        struct inode **stream_r) ERR_MUST_CHECK;
+/* Has it any? Whoever asks. */
+bool vfs_has_streams(const struct inode *file);
 /* ERR_EXIST; ERR_WRONGTYPE for what has no streams, ERR_LIMIT when there are too many. */
 enum err vfs_stream_create(struct vfs_context *context, struct inode *file, struct store_name name,
                            struct inode **stream_r) ERR_MUST_CHECK;

@@ -447,8 +447,19 @@ enum err vfs__acl_inherit(const struct inode *parent, const struct inode_attr *c
 
 enum err vfs_acl_get(struct vfs_context *context, struct inode *inode, struct arena *arena, struct acl *acl_r)
 {
-    enum err err = vfs__gate_acl_read(context, inode);
+    const struct inode_attr *attr = inode_attr(inode);
+    struct inode *file = NULL;
+    enum err err;
 
+    /* A stream has its file's. */
+    if (attr->type == INODE_STREAM) {
+        err = inode_get(context->vfs->store, attr->parent, 0, &file);
+        if (err == ERR_OK)
+            err = vfs_acl_get(context, file, arena, acl_r);
+        inode_unref(&file);
+        return err;
+    }
+    err = vfs__gate_acl_read(context, inode);
     return err == ERR_OK ? vfs__acl_read(inode, arena, acl_r) : err;
 }
 

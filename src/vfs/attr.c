@@ -13,7 +13,16 @@ enum { RELATIME_SECONDS = 24 * 60 * 60 };
 
 void vfs_getattr(struct inode *inode, struct inode_attr *attr_r)
 {
-    *attr_r = *inode_attr(inode);
+    const struct inode_attr *attr = inode_attr(inode);
+    struct inode *file;
+
+    *attr_r = *attr;
+    if (attr->type != INODE_STREAM || inode_get(inode_store(inode), attr->parent, 0, &file) != ERR_OK)
+        return;
+    attr_r->mode = inode_attr(file)->mode & 0777;
+    attr_r->uid = inode_attr(file)->uid;
+    attr_r->gid = inode_attr(file)->gid;
+    inode_unref(&file);
 }
 
 const struct inode_attr *vfs_attr(const struct inode *inode)
@@ -44,6 +53,9 @@ enum err vfs__require_file(const struct inode *inode)
 
 enum err vfs__setattr_check(enum inode_type type, const struct vfs_setattr *set)
 {
+    /* They are the file's. */
+    if (type == INODE_STREAM && (set->set & (VFS_SET_MODE | VFS_SET_UID | VFS_SET_GID | VFS_SET_ACL)) != 0)
+        return ERR_WRONGTYPE;
     if ((set->set & VFS_SET_UID) != 0 && set->uid == UINT32_MAX)
         return ERR_INVAL; /* chown(2): "leave it", no user */
     if ((set->set & VFS_SET_GID) != 0 && set->gid == UINT32_MAX)

@@ -46,6 +46,14 @@ static enum err conflicts(const struct vfs_context *context, struct inode *file)
     return vfs__conflict_claims(context, &claim, 1);
 }
 
+/* Those who have STREAM open may not want that; SMB has asked them before. */
+static enum err name_goes(const struct vfs_context *context, struct inode *stream)
+{
+    const struct vfs_claim claim = {.inode = stream, .operation = GRANT_OP_NAMES, .deletes = true};
+
+    return context->by_handle ? ERR_OK : vfs__conflict_claims(context, &claim, 1);
+}
+
 static void changed(struct vfs_context *context, struct inode *file)
 {
     inode_change(file)->ctime = clock_wall();
@@ -64,6 +72,16 @@ enum err vfs_stream_lookup(struct vfs_context *context, struct inode *file, stru
     if (err == ERR_OK)
         err = stream_lookup(file, name, STORE_FOLDED, &ino, name_r, length_r);
     return err == ERR_OK ? get(file, ino, stream_r) : err;
+}
+
+enum err vfs_stream_get(struct vfs_context *context, struct inode *file, struct store_name name,
+                        struct inode **stream_r)
+{
+    enum err err = vfs__gate_stream_search(context, file);
+
+    if (err == ERR_OK)
+        err = name_check(name);
+    return err == ERR_OK ? find(file, name, stream_r) : err;
 }
 
 enum err vfs_stream_create(struct vfs_context *context, struct inode *file, struct store_name name,
@@ -120,6 +138,8 @@ enum err vfs_stream_remove(struct vfs_context *context, struct inode *file, stru
         return err;
     err = conflicts(context, file);
     if (err == ERR_OK)
+        err = name_goes(context, stream);
+    if (err == ERR_OK)
         err = stream_remove(file, name, inode_attr(stream)->ino);
     if (err == ERR_OK)
         inode_change(stream)->nlink = 0;
@@ -148,6 +168,10 @@ enum err vfs_stream_rename(struct vfs_context *context, struct inode *file, stru
         err = ERR_EXIST;
     if (err == ERR_OK || err == ERR_NOENT)
         err = conflicts(context, file);
+    if (err == ERR_OK)
+        err = name_goes(context, stream);
+    if (err == ERR_OK && victim != NULL)
+        err = name_goes(context, victim);
     if (err == ERR_OK)
         err = stream_rename(file, from, to);
     if (err != ERR_OK)
@@ -213,6 +237,13 @@ static bool any_one(void *data, struct store_name name, uint64_t ino)
     (void)ino;
     *(bool *)data = true;
     return false;
+}
+
+bool vfs_has_streams(const struct inode *file)
+{
+    bool any = false;
+
+    return stream_scan(file, any_one, &any) == ERR_OK && any;
 }
 
 enum err vfs__streams_drop(struct inode *inode)

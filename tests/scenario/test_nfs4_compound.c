@@ -133,9 +133,9 @@ static void procedures(void **state)
 static void numbers(void **state)
 {
     static const uint32_t unsupported[] = {
-        OP_OPENATTR,    OP_DELEGPURGE,     OP_GETDEVICEINFO,  OP_GETDEVICELIST, OP_LAYOUTCOMMIT,
-        OP_LAYOUTGET,   OP_LAYOUTRETURN,   OP_SET_SSV,        OP_COPY_NOTIFY,   OP_LAYOUTERROR,
-        OP_LAYOUTSTATS, OP_OFFLOAD_CANCEL, OP_OFFLOAD_STATUS, OP_WRITE_SAME};
+        OP_DELEGPURGE,     OP_GETDEVICEINFO,  OP_GETDEVICELIST, OP_LAYOUTCOMMIT, OP_LAYOUTGET,
+        OP_LAYOUTRETURN,   OP_SET_SSV,        OP_COPY_NOTIFY,   OP_LAYOUTERROR,  OP_LAYOUTSTATS,
+        OP_OFFLOAD_CANCEL, OP_OFFLOAD_STATUS, OP_WRITE_SAME};
     static const uint32_t removed[] = {OP_OPEN_CONFIRM, OP_RENEW, OP_SETCLIENTID, OP_SETCLIENTID_CONFIRM,
                                        OP_RELEASE_LOCKOWNER};
     const uint32_t highest = minor == 0 ? 39 : minor == 1 ? 58 : 75;

@@ -21,6 +21,8 @@ _Static_assert(2 * OWNER_BYTES + OTHERS_BYTES <= NFS4_ATTRIBUTES_MAX, "all attri
 /* File ids in the pseudo file system: its root, and what each export is mounted on. */
 #define PSEUDO_ROOT_FILEID   1u
 #define PSEUDO_EXPORT_FILEID UINT64_C(0x100000000)
+/* In the file id of a directory of named attributes, beside that of what they belong to. */
+#define ATTR_DIR_FILEID (UINT64_C(1) << 63)
 
 enum attr_flags {
     ATTR_READ = 1,
@@ -40,8 +42,9 @@ enum nfs4_file_type nfs4_file_type_of(enum inode_type type)
 {
     switch (type) {
     case INODE_FILE:
-    case INODE_STREAM:
         return NF4REG;
+    case INODE_STREAM:
+        return NF4NAMEDATTR;
     case INODE_DIRECTORY:
         return NF4DIR;
     case INODE_SYMLINK:
@@ -161,6 +164,11 @@ static bool is_pseudo(const struct nfs4_attr_source *source)
     return source->export == NULL;
 }
 
+static bool is_attr_dir(const struct nfs4_attr_source *source)
+{
+    return source->fh->place == NFS4_ATTR_DIR;
+}
+
 static const struct vfs_space *space_of(struct nfs4_attr_source *source)
 {
     if (!source->space_known) {
@@ -179,7 +187,7 @@ static uint8_t *put_supported(uint8_t *at, struct nfs4_attr_source *source)
 
 static uint8_t *put_type(uint8_t *at, struct nfs4_attr_source *source)
 {
-    return put_be32(at, nfs4_file_type_of(source->attr.type));
+    return put_be32(at, is_attr_dir(source) ? NF4ATTRDIR : nfs4_file_type_of(source->attr.type));
 }
 
 /* FH4_PERSISTENT. */
@@ -209,6 +217,15 @@ static uint8_t *put_change(uint8_t *at, struct nfs4_attr_source *source)
 static uint8_t *put_size(uint8_t *at, struct nfs4_attr_source *source)
 {
     return put_be64(at, source->attr.size);
+}
+
+/* RFC 8881 5.8.1.8: whether there are any. */
+static uint8_t *put_named_attr(uint8_t *at, struct nfs4_attr_source *source)
+{
+    bool may = !is_pseudo(source) && !is_attr_dir(source) &&
+               (source->attr.type == INODE_FILE || source->attr.type == INODE_DIRECTORY);
+
+    return put_bool(at, may && vfs_has_streams(source->fh->inode));
 }
 
 static uint8_t *put_fsid(uint8_t *at, struct nfs4_attr_source *source)
@@ -476,7 +493,7 @@ static const struct attr_row attr_rows[FATTR4_COUNT] = {
     [FATTR4_SIZE] = {"size", put_size, READ_SET, 0},
     [FATTR4_LINK_SUPPORT] = {"link_support", put_true, ATTR_READ, 0},
     [FATTR4_SYMLINK_SUPPORT] = {"symlink_support", put_true, ATTR_READ, 0},
-    [FATTR4_NAMED_ATTR] = {"named_attr", put_false, ATTR_READ, 0},
+    [FATTR4_NAMED_ATTR] = {"named_attr", put_named_attr, ATTR_READ, 0},
     [FATTR4_FSID] = {"fsid", put_fsid, ATTR_READ, 0},
     [FATTR4_UNIQUE_HANDLES] = {"unique_handles", put_true, ATTR_READ, 0},
     [FATTR4_LEASE_TIME] = {"lease_time", put_lease_time, ATTR_READ, 0},
@@ -549,6 +566,19 @@ static void pseudo_root_attr(const struct nfs4_compound *compound, struct inode_
                                   .btime = started};
 }
 
+/* The directory of named attributes of what has ATTR: it is searched by who reads or writes that. */
+static void attr_dir_attr(struct inode_attr *attr)
+{
+    uint32_t uses = attr->mode | attr->mode >> 1;
+
+    attr->mode = (attr->mode & 0666) | (uses >> 1 & 0111);
+    attr->ino |= ATTR_DIR_FILEID;
+    attr->nlink = 2;
+    attr->size = 4096;
+    attr->used = 0;
+    attr->parent = 0;
+}
+
 void nfs4_attr_source_init(struct nfs4_attr_source *source, struct nfs4_compound *compound,
                            const struct nfs4_filehandle *fh, struct vfs_export *export)
 {
@@ -569,6 +599,8 @@ void nfs4_attr_source_init(struct nfs4_attr_source *source, struct nfs4_compound
     } else {
         vfs_getattr(fh->inode, &source->attr);
     }
+    if (fh->place == NFS4_ATTR_DIR)
+        attr_dir_attr(&source->attr);
 }
 
 /* The list, or what the mode means; ACES has room for the latter. */

@@ -188,6 +188,11 @@ static uint32_t check_filehandles(const struct nfs4_compound *compound,
         return NFS4ERR_NOFILEHANDLE;
     if ((operation->flags & NFS4_NEEDS_SAVED_FH) && compound->saved.place == NFS4_NOWHERE)
         return NFS4ERR_NOFILEHANDLE;
+    if ((operation->flags & NFS4_NEEDS_FH) && !(operation->flags & NFS4_NAMED) &&
+        compound->current.place == NFS4_ATTR_DIR)
+        return operation->flags & NFS4_FILE ? NFS4ERR_ISDIR
+               : compound->minor == 0       ? NFS4ERR_INVAL
+                                            : NFS4ERR_WRONG_TYPE;
     if (!(operation->flags & NFS4_NEEDS_FH) || (operation->flags & NFS4_PSEUDO) ||
         compound->current.place != NFS4_PSEUDO_ROOT)
         return NFS4_OK;

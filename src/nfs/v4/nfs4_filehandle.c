@@ -24,6 +24,8 @@ void nfs4__filehandle_encode(struct nfs4_server *server, const struct nfs4_fileh
     /* An export that a reload has just taken away: a handle that nobody made, which will be refused. */
     if (export == NULL)
         memset(handle, 0, VFS_HANDLE_SIZE);
+    else if (fh->place == NFS4_ATTR_DIR)
+        vfs_handle_encode_streams(server->vfs, export, fh->inode, handle);
     else
         vfs_handle_encode(server->vfs, export, fh->inode, handle);
 }
@@ -49,7 +51,7 @@ uint32_t nfs4__context_for(struct nfs4_compound *compound, const struct nfs4_fil
     struct vfs_user user;
     enum err err;
 
-    if (fh->place != NFS4_IN_EXPORT || export == NULL)
+    if ((fh->place != NFS4_IN_EXPORT && fh->place != NFS4_ATTR_DIR) || export == NULL)
         return NFS4ERR_STALE;
     user = nfs__user(&call->credential);
     err = vfs_context_init(&compound->context, compound->server->vfs, export, VFS_NFS4,
@@ -100,14 +102,17 @@ uint32_t nfs4__putfh(struct nfs4_compound *compound)
     const struct putfh_args *args = nfs4_args(compound, struct putfh_args);
     struct nfs4_filehandle fh = {.place = NFS4_IN_EXPORT};
     struct vfs_export *export;
+    bool streams;
     enum err err;
 
     if (args->length == VFS_HANDLE_SIZE && memcmp(args->handle, pseudo_root_handle, VFS_HANDLE_SIZE) == 0)
         return nfs4__putrootfh(compound);
-    err = vfs_handle_decode(compound->server->vfs, args->handle, args->length, &export, &fh.inode);
+    err = vfs_handle_decode_any(compound->server->vfs, args->handle, args->length, &export, &fh.inode,
+                                &streams);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
     fh.export_id = vfs_export_id(export);
+    fh.place = streams ? NFS4_ATTR_DIR : NFS4_IN_EXPORT;
     nfs4__set_current(compound, &fh);
     return NFS4_OK;
 }
@@ -199,7 +204,8 @@ uint32_t nfs4__lookup_name(struct nfs4_compound *compound, const struct nfs4_fil
     status = nfs4__context_for(compound, dir);
     if (status != NFS4_OK)
         return status;
-    err = vfs_lookup(&compound->context, dir->inode, name, &fh.inode);
+    err = dir->place == NFS4_ATTR_DIR ? vfs_stream_get(&compound->context, dir->inode, name, &fh.inode)
+                                      : vfs_lookup(&compound->context, dir->inode, name, &fh.inode);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
     *fh_r = fh;
@@ -210,7 +216,7 @@ uint32_t nfs4__check_directory(const struct nfs4_filehandle *fh)
 {
     enum inode_type type;
 
-    if (fh->place == NFS4_PSEUDO_ROOT)
+    if (fh->place == NFS4_PSEUDO_ROOT || fh->place == NFS4_ATTR_DIR)
         return NFS4_OK;
     type = vfs_attr(fh->inode)->type;
     return type == INODE_DIRECTORY ? NFS4_OK : type == INODE_SYMLINK ? NFS4ERR_SYMLINK : NFS4ERR_NOTDIR;
@@ -250,6 +256,11 @@ uint32_t nfs4__lookupp(struct nfs4_compound *compound)
     status = nfs4__context(compound);
     if (status != NFS4_OK)
         return status;
+    if (compound->current.place == NFS4_ATTR_DIR) {
+        fh.inode = vfs_ref(compound->current.inode);
+        nfs4__set_current(compound, &fh);
+        return NFS4_OK;
+    }
     vfs_getattr(compound->current.inode, &attr);
     if (attr.parent == attr.ino)
         return nfs4__putrootfh(compound);

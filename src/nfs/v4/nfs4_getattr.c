@@ -201,7 +201,7 @@ uint32_t nfs4__setattr(struct nfs4_compound *compound)
     if (args->set.set.set & VFS_SET_SIZE) {
         if (attr.type == INODE_DIRECTORY)
             return NFS4ERR_ISDIR;
-        if (attr.type != INODE_FILE)
+        if (attr.type != INODE_FILE && attr.type != INODE_STREAM)
             return NFS4ERR_INVAL;
         status = nfs4__stateid_for_io(compound, &args->stateid, NFS4_IO_WRITE, &right);
         if (status != NFS4_OK)
@@ -275,6 +275,11 @@ static uint32_t granted_access(struct nfs4_compound *compound, uint32_t supporte
         has = VFS_ACCESS_READ | VFS_ACCESS_EXECUTE;
     else
         has = vfs_access(&compound->context, compound->current.inode, all);
+    /* Named attributes are found, read and written by who reads or writes what they belong to. */
+    if (compound->current.place == NFS4_ATTR_DIR) {
+        has &= VFS_ACCESS_READ | VFS_ACCESS_WRITE;
+        has |= (has != 0 ? VFS_ACCESS_EXECUTE : 0) | (has & VFS_ACCESS_WRITE ? VFS_ACCESS_DELETE : 0);
+    }
     for (size_t i = 0; i < sizeof access_rows / sizeof *access_rows; i++) {
         unsigned needs = is_directory ? access_rows[i].directory : access_rows[i].file;
 
@@ -299,7 +304,7 @@ uint32_t nfs4__access(struct nfs4_compound *compound)
         if (status != NFS4_OK)
             return status;
         vfs_getattr(compound->current.inode, &attr);
-        is_directory = attr.type == INODE_DIRECTORY;
+        is_directory = attr.type == INODE_DIRECTORY || compound->current.place == NFS4_ATTR_DIR;
     }
     supported = wanted & supported_access(compound, is_directory);
     writer_be32(&compound->call->reply, supported);

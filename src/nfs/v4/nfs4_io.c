@@ -19,7 +19,7 @@ uint32_t nfs4__check_file(const struct nfs4_compound *compound)
 {
     enum inode_type type = vfs_attr(compound->current.inode)->type;
 
-    if (type == INODE_FILE)
+    if (type == INODE_FILE || type == INODE_STREAM)
         return NFS4_OK;
     if (type == INODE_DIRECTORY)
         return NFS4ERR_ISDIR;

@@ -117,7 +117,8 @@ bool nfs4__link_decode(struct nfs4_compound *compound)
 /* The saved and the current filehandle are of one export. */
 static uint32_t check_same_export(const struct nfs4_compound *compound)
 {
-    if (compound->saved.place != NFS4_IN_EXPORT || compound->saved.export_id != compound->current.export_id)
+    if (compound->saved.place == NFS4_PSEUDO_ROOT || compound->saved.place != compound->current.place ||
+        compound->saved.export_id != compound->current.export_id)
         return NFS4ERR_XDEV;
     return NFS4_OK;
 }
@@ -174,7 +175,10 @@ uint32_t nfs4__remove(struct nfs4_compound *compound)
     if (status != NFS4_OK)
         return status;
     before = nfs4__change_of(compound->current.inode);
-    err = vfs_remove(&compound->context, compound->current.inode, name, VFS_REMOVE_ANY);
+    if (compound->current.place == NFS4_ATTR_DIR)
+        err = vfs_stream_remove(&compound->context, compound->current.inode, name);
+    else
+        err = vfs_remove(&compound->context, compound->current.inode, name, VFS_REMOVE_ANY);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
     nfs4__encode_change_info(&compound->call->reply, true, before, nfs4__change_of(compound->current.inode));
@@ -218,8 +222,14 @@ uint32_t nfs4__rename(struct nfs4_compound *compound)
         return status;
     from_before = nfs4__change_of(compound->saved.inode);
     to_before = nfs4__change_of(compound->current.inode);
-    err = vfs_rename(&compound->context, compound->saved.inode, args->name, compound->current.inode,
-                     args->new_name, false);
+    if (compound->current.place != NFS4_ATTR_DIR)
+        err = vfs_rename(&compound->context, compound->saved.inode, args->name, compound->current.inode,
+                         args->new_name, false);
+    else if (compound->saved.inode == compound->current.inode)
+        err =
+            vfs_stream_rename(&compound->context, compound->current.inode, args->name, args->new_name, true);
+    else
+        err = ERR_XDEV; /* of another file */
     if (err != ERR_OK)
         return rename_status(compound, err);
     nfs4__encode_change_info(&compound->call->reply, true, from_before,

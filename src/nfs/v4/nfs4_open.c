@@ -93,7 +93,7 @@ static uint32_t take_current(struct nfs4_compound *compound, struct nfs4_open *o
 {
     uint32_t status;
 
-    if (compound->current.place == NFS4_PSEUDO_ROOT)
+    if (compound->current.place != NFS4_IN_EXPORT)
         return NFS4ERR_ISDIR;
     /* Only a file that is there can be meant (RFC 8881 18.16.3). */
     if (open->create)
@@ -154,6 +154,7 @@ static uint32_t check_type(const struct nfs4_compound *compound, const struct nf
     vfs_getattr(open->file.inode, &attr);
     switch (attr.type) {
     case INODE_FILE:
+    case INODE_STREAM:
         return NFS4_OK;
     case INODE_DIRECTORY:
         return NFS4ERR_ISDIR;
@@ -163,7 +164,6 @@ static uint32_t check_type(const struct nfs4_compound *compound, const struct nf
     case INODE_CHARACTER_DEVICE:
     case INODE_FIFO:
     case INODE_SOCKET:
-    case INODE_STREAM:
         break;
     }
     /* RFC 7530 16.16.6 has SYMLINK for all of these. */
@@ -308,6 +308,10 @@ static void offer_delegation(struct nfs4_compound *compound, struct nfs4_open *o
     enum err err;
 
     open->why = WHY_RESOURCE;
+    if (vfs_attr(open->file.inode)->type != INODE_FILE) {
+        open->why = WHY_NOT_SUPP_FTYPE;
+        return;
+    }
     /* RFC 7530 16.16.5: not beside an open that has yet to be confirmed. */
     if (want == WANT_NONE || want == WANT_CANCEL || is_delegated(open) || open->claim == CLAIM_PREVIOUS ||
         (compound->minor == 0 && !owner_is_confirmed(open->opener)))
@@ -373,7 +377,7 @@ static uint32_t open_file_found(struct nfs4_compound *compound, struct nfs4_open
         status = reclaim_delegation(compound, open, file);
     if (status == NFS4_OK)
         status = set_state(compound, open, file, &stateid);
-    if (status == NFS4_OK && open->claim == CLAIM_NULL)
+    if (status == NFS4_OK && open->claim == CLAIM_NULL && compound->current.place == NFS4_IN_EXPORT)
         nfs4__state_file_name(compound, file, open->name);
     if (status == NFS4_OK)
         offer_delegation(compound, open, file);

@@ -49,6 +49,19 @@ static uint32_t make(struct nfs4_compound *compound, struct nfs4_open *open)
     if (status != NFS4_OK)
         return status;
     nfs4__set_grant_client(compound, open->client);
+    if (compound->current.place == NFS4_ATTR_DIR) {
+        status =
+            nfs4__named_make(compound, open->name, open->mode >= EXCLUSIVE4, &open->set, &open->file.inode);
+        if (status != NFS4_OK)
+            return status;
+        open->file.place = NFS4_IN_EXPORT;
+        open->file.export_id = compound->current.export_id;
+        open->created = true;
+        /* Of the attributes only a size means anything. */
+        if (open->set.set.set & VFS_SET_SIZE)
+            nfs4_bitmap_add(&open->attributes_set, FATTR4_SIZE);
+        return NFS4_OK;
+    }
     nfs4_attr_complete(&open->set, &nothing);
     create.set = open->set.set;
     create.umask = open->set.umask;

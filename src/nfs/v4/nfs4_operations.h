@@ -49,6 +49,16 @@ NFS4_OPERATION(readdir);
 NFS4_OPERATION(secinfo);
 NFS4_OPERATION(secinfo_no_name);
 
+/* nfs4_openattr.c */
+NFS4_OPERATION(openattr);
+struct nfs4_setattr;
+/* OPEN's new named attribute NAME in the current directory of them. */
+uint32_t nfs4__named_make(struct nfs4_compound *compound, struct store_name name, bool exclusive,
+                          const struct nfs4_setattr *set, struct inode **inode_r);
+/* Lists the current directory of named attributes behind COOKIE as vfs_readdir does. */
+enum err nfs4__named_list(struct nfs4_compound *compound, uint64_t cookie,
+                          bool (*each)(void *data, const struct vfs_dirent *entry), void *data, bool *end_r);
+
 /* nfs4_io.c */
 NFS4_OPERATION(read);
 NFS4_OPERATION(write);

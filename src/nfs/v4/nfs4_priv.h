@@ -65,7 +65,8 @@ struct nfs4_stateid {
 enum nfs4_place {
     NFS4_NOWHERE,     /* no filehandle */
     NFS4_PSEUDO_ROOT, /* the directory of all exports */
-    NFS4_IN_EXPORT    /* INODE of the export with id EXPORT_ID */
+    NFS4_IN_EXPORT,   /* INODE of the export with id EXPORT_ID */
+    NFS4_ATTR_DIR     /* the directory of INODE's named attributes, which are its streams */
 };
 struct nfs4_filehandle {
     enum nfs4_place place;
@@ -86,6 +87,8 @@ enum nfs4_operation_flags {
                                    NFS4ERR_ISDIR (NFS4_FILE), NFS4ERR_ROFS (changes) or NFS4ERR_NOTSUPP */
     NFS4_FILE = 256,            /* is for regular files */
     NFS4_SHOWS_OWNERS = 512,    /* may be run again when the names of owners are there */
+    NFS4_NAMED = 1024,          /* knows what to do at a directory of named attributes; without it the engine
+                                   answers there NFS4ERR_ISDIR (NFS4_FILE) or NFS4ERR_WRONG_TYPE */
     NFS4_BITMAP_ON_ERROR = 128, /* the body for its errors is an empty bitmap (SETATTR) */
 };
 

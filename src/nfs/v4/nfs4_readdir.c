@@ -135,8 +135,11 @@ static uint32_t list_directory(struct listing *listing, bool *end_r)
 
     if (status != NFS4_OK)
         return status;
-    err = vfs_readdir(&compound->context, compound->current.inode, listing->args->cookie, true, each, listing,
-                      end_r);
+    if (compound->current.place == NFS4_ATTR_DIR)
+        err = nfs4__named_list(compound, listing->args->cookie, each, listing, end_r);
+    else
+        err = vfs_readdir(&compound->context, compound->current.inode, listing->args->cookie, true, each,
+                          listing, end_r);
     if (err != ERR_OK)
         return nfs4__status(compound, err);
     return listing->status;

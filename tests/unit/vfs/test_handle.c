@@ -49,11 +49,24 @@ static void round_trip(void **state)
     struct inode *inode = world_make(&world, NULL, "a", INODE_FILE, 0644, 0, 0), *found;
     struct vfs_export *export;
     uint64_t ino = inode_attr(inode)->ino;
+    bool streams;
 
     (void)state;
     vfs_handle_encode(world.vfs, world.export, inode, handle);
     vfs_handle_encode(world.vfs, world.export, world.top, top);
     assert_memory_not_equal(handle, top, sizeof handle);
+    /* The directory of its streams is something else. */
+    vfs_handle_encode_streams(world.vfs, world.export, inode, again);
+    assert_memory_not_equal(handle, again, sizeof handle);
+    assert_int_equal(decode(again, sizeof again), ERR_BADHANDLE);
+    assert_int_equal(vfs_handle_decode_any(world.vfs, again, sizeof again, &export, &found, &streams),
+                     ERR_OK);
+    assert_true(streams && found == inode);
+    vfs_unref(&found);
+    assert_int_equal(vfs_handle_decode_any(world.vfs, handle, sizeof handle, &export, &found, &streams),
+                     ERR_OK);
+    assert_true(!streams && found == inode);
+    vfs_unref(&found);
     assert_int_equal(vfs_handle_decode(world.vfs, handle, sizeof handle, &export, &found), ERR_OK);
     assert_ptr_equal(found, inode);
     assert_ptr_equal(export, world.export);
