@@ -132,47 +132,57 @@ WIDE void smb2__ghash_prepare(struct smb2_ghash_key *key, const uint8_t h[SMB2_G
     }
 }
 
-WIDE void smb2__ghash(const struct smb2_ghash_key *key, const struct smb2_part *parts, size_t count,
-                      uint8_t hash_r[SMB2_GHASH_BLOCK])
+void smb2__ghash_begin(struct smb2_ghash *hash, const struct smb2_ghash_key *key)
 {
-    uint8_t rest[SMB2_GHASH_BLOCK] = {0};
-    __m128i sum = _mm_setzero_si128();
-    size_t kept = 0; /* bytes in `rest` */
-    uint64_t total = 0;
+    *hash = (struct smb2_ghash){.key = key};
+}
 
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *data = parts[i].data;
-        size_t left = parts[i].length;
+WIDE void smb2__ghash_add(struct smb2_ghash *hash, const void *bytes, size_t length)
+{
+    __m128i sum = _mm_loadu_si128((const __m128i *)(const void *)hash->sum);
+    const uint8_t *data = bytes;
 
-        total += left;
-        while (left > 0) {
-            if (kept > 0 || left < SMB2_GHASH_BLOCK) {
-                size_t more = SMB2_GHASH_BLOCK - kept < left ? SMB2_GHASH_BLOCK - kept : left;
+    while (length > 0) {
+        if (hash->kept > 0 || length < SMB2_GHASH_BLOCK) {
+            size_t more = SMB2_GHASH_BLOCK - hash->kept < length ? SMB2_GHASH_BLOCK - hash->kept : length;
 
-                memcpy(rest + kept, data, more);
-                kept = (kept + more) % SMB2_GHASH_BLOCK;
-                if (kept == 0)
-                    sum = add_block(key, sum, rest);
-                data += more;
-                left -= more;
-            } else if (left >= STRIDE) {
-                sum = add_stride(key, sum, data);
-                data += STRIDE;
-                left -= STRIDE;
-            } else {
-                sum = add_block(key, sum, data);
-                data += SMB2_GHASH_BLOCK;
-                left -= SMB2_GHASH_BLOCK;
-            }
+            memcpy(hash->rest + hash->kept, data, more);
+            hash->kept = (hash->kept + more) % SMB2_GHASH_BLOCK;
+            if (hash->kept == 0)
+                sum = add_block(hash->key, sum, hash->rest);
+            data += more;
+            length -= more;
+        } else if (length >= STRIDE) {
+            sum = add_stride(hash->key, sum, data);
+            data += STRIDE;
+            length -= STRIDE;
+        } else {
+            sum = add_block(hash->key, sum, data);
+            data += SMB2_GHASH_BLOCK;
+            length -= SMB2_GHASH_BLOCK;
         }
     }
-    if (kept > 0) {
-        memset(rest + kept, 0, sizeof rest - kept);
-        sum = add_block(key, sum, rest);
-    }
-    /* The lengths in bits: all of it is authenticated, nothing is encrypted. */
-    sum = _mm_xor_si128(sum, _mm_set_epi64x((int64_t)(total * 8), 0));
-    sum = times(sum, _mm_loadu_si128((const __m128i *)(const void *)key->powers[SMB2_GHASH_POWERS - 1]));
+    _mm_storeu_si128((__m128i *)(void *)hash->sum, sum);
+}
+
+void smb2__ghash_pad(struct smb2_ghash *hash)
+{
+    static const uint8_t zeros[SMB2_GHASH_BLOCK];
+
+    if (hash->kept > 0)
+        smb2__ghash_add(hash, zeros, SMB2_GHASH_BLOCK - hash->kept);
+}
+
+WIDE void smb2__ghash_end(struct smb2_ghash *hash, uint64_t open_bytes, uint64_t encrypted_bytes,
+                          uint8_t hash_r[SMB2_GHASH_BLOCK])
+{
+    const uint64_t *h = hash->key->powers[SMB2_GHASH_POWERS - 1];
+    __m128i sum;
+
+    smb2__ghash_pad(hash);
+    sum = _mm_loadu_si128((const __m128i *)(const void *)hash->sum);
+    sum = _mm_xor_si128(sum, _mm_set_epi64x((int64_t)(open_bytes * 8), (int64_t)(encrypted_bytes * 8)));
+    sum = times(sum, _mm_loadu_si128((const __m128i *)(const void *)h));
     _mm_storeu_si128((__m128i *)(void *)hash_r, turned_round(sum));
 }
 
@@ -190,12 +200,33 @@ void smb2__ghash_prepare(struct smb2_ghash_key *key, const uint8_t h[SMB2_GHASH_
     invariant(!"smb2__ghash_is_possible");
 }
 
-void smb2__ghash(const struct smb2_ghash_key *key, const struct smb2_part *parts, size_t count,
-                 uint8_t hash_r[SMB2_GHASH_BLOCK])
+void smb2__ghash_begin(struct smb2_ghash *hash, const struct smb2_ghash_key *key)
 {
+    (void)hash;
     (void)key;
-    (void)parts;
-    (void)count;
+    invariant(!"smb2__ghash_is_possible");
+}
+
+void smb2__ghash_add(struct smb2_ghash *hash, const void *data, size_t length)
+{
+    (void)hash;
+    (void)data;
+    (void)length;
+    invariant(!"smb2__ghash_is_possible");
+}
+
+void smb2__ghash_pad(struct smb2_ghash *hash)
+{
+    (void)hash;
+    invariant(!"smb2__ghash_is_possible");
+}
+
+void smb2__ghash_end(struct smb2_ghash *hash, uint64_t open_bytes, uint64_t encrypted_bytes,
+                     uint8_t hash_r[SMB2_GHASH_BLOCK])
+{
+    (void)hash;
+    (void)open_bytes;
+    (void)encrypted_bytes;
     (void)hash_r;
     invariant(!"smb2__ghash_is_possible");
 }

@@ -506,6 +506,55 @@ static void decrypts_and_notices(void **state)
     }
 }
 
+/* With our GHASH and with libcrypto's the same message comes out, for lengths around what is taken at a time,
+ * cut anywhere; each reads what the other made, and notices a changed byte. */
+static void both_ways_of_gcm_agree(void **state)
+{
+    enum { MOST = 3 * 16384 + 600, ROUNDS = 160 };
+    static const enum smb2_cipher ciphers[] = {SMB2_CIPHER_AES128_GCM, SMB2_CIPHER_AES256_GCM};
+    static uint8_t plain[MOST], ours[MOST + SMB2_TRANSFORM_SIZE], theirs[MOST + SMB2_TRANSFORM_SIZE],
+        back[MOST];
+    uint8_t nonce[SMB2_NONCE_SIZE] = {7, 1, 3};
+    uint64_t seed = 99;
+
+    (void)state;
+    for (size_t i = 0; i < MOST; i++) {
+        seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        plain[i] = (uint8_t)(seed >> 56);
+    }
+    for (size_t round = 0; round < ROUNDS; round++) {
+        enum smb2_cipher cipher = ciphers[round % 2];
+        size_t length = round < 80 ? 64 + round * 9 : 16384 * (round % 4) + 100 + round, cut = seed % length;
+        struct smb2_part parts[] = {{plain, cut}, {plain + cut, length - cut}};
+        struct smb2_key *keys[4];
+        struct smb2_engine *engines[4];
+
+        seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        for (unsigned k = 0; k < 4; k++) {
+            const uint8_t *key = plain + round;
+            CHECK(k < 2 ? smb2_key_new_cipher(cipher, k == 0, key, &keys[k])
+                        : smb2__key_new_libcrypto_cipher(cipher, k == 2, key, &keys[k]));
+            assert_non_null(engines[k] = smb2_engine_take(keys[k]));
+        }
+        CHECK(smb2_encrypt(engines[0], round, nonce, parts, 2, ours));
+        CHECK(smb2_encrypt(engines[2], round, nonce, parts, 2, theirs));
+        assert_memory_equal(ours, theirs, SMB2_TRANSFORM_SIZE + length);
+        CHECK(smb2_decrypt(engines[3], ours, ours + SMB2_TRANSFORM_SIZE, length, back));
+        assert_memory_equal(back, plain, length);
+        CHECK(smb2_decrypt(engines[1], theirs, theirs + SMB2_TRANSFORM_SIZE, length,
+                           theirs + SMB2_TRANSFORM_SIZE));
+        assert_memory_equal(theirs + SMB2_TRANSFORM_SIZE, plain, length);
+        ours[SMB2_TRANSFORM_SIZE + seed % length] ^= 0x40;
+        assert_int_equal(smb2_decrypt(engines[1], ours, ours + SMB2_TRANSFORM_SIZE, length, back), ERR_ACCES);
+        for (size_t i = 0; i < length; i++)
+            assert_int_equal(back[i], 0);
+        for (unsigned k = 0; k < 4; k++) {
+            smb2_engine_give(&engines[k]);
+            smb2_key_free(&keys[k]);
+        }
+    }
+}
+
 static void reads_transform_headers(void **state)
 {
     uint8_t message[512];
@@ -594,6 +643,7 @@ int main(void)
         cmocka_unit_test(gmac_nonces_differ),
         cmocka_unit_test(encrypts_as_published),
         cmocka_unit_test(decrypts_and_notices),
+        cmocka_unit_test(both_ways_of_gcm_agree),
         cmocka_unit_test(reads_transform_headers),
         cmocka_unit_test(nonces_never_repeat),
         cmocka_unit_test(engines_outlive_their_owner),
