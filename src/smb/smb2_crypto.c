@@ -9,13 +9,11 @@
  */
 #include "smb/smb2_crypto.h"
 #include "smb/smb2_crypto_priv.h"
-#include "smb/smb2_ghash.h"
 #include "dittofs/cursor.h"
 #include "dittofs/hash.h"
 #include "dittofs/list.h"
 #include "dittofs/log.h"
 
-#include <assert.h>
 #include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -24,7 +22,6 @@
 #include <string.h>
 
 enum { IDLE_MAX = 4, TAG_SIZE = 16, AAD_OFFSET = 20, AAD_SIZE = SMB2_TRANSFORM_SIZE - AAD_OFFSET };
-enum { OWN_GCM_PIECE = 16384 };
 enum { GCM_NONCE = 12, CCM_NONCE = 11, TRANSFORM_ENCRYPTED = 1, TRANSFORM_PROTOCOL = 0x424d53fd };
 /* The header's fields that the nonce of AES-GMAC is made of (MS-SMB2 2.2.1). */
 enum { COMMAND_OFFSET = 12, FLAGS_OFFSET = 16, MESSAGE_ID_OFFSET = 24, COMMAND_CANCEL = 12 };
@@ -33,7 +30,6 @@ enum { FLAGS_SERVER_TO_REDIR = 1, GMAC_FROM_SERVER = 1, GMAC_CANCEL = 2 };
 struct smb2_key {
     bool signs;
     bool encrypts;
-    bool own_ghash; /* AES-GMAC and AES-GCM: GHASH is ours, AES libcrypto's */
     enum smb2_signing signing;
     enum smb2_cipher cipher;
     uint8_t bytes[SMB2_KEY_SIZE_MAX];
@@ -48,7 +44,6 @@ struct smb2_engine {
     struct list link;        /* in key->idle */
     EVP_MAC_CTX *mac;        /* HMAC, CMAC */
     EVP_CIPHER_CTX *context; /* GMAC, and the ciphers */
-    struct smb2_ghash_key ghash;
 };
 
 /* ---- making ---- */
@@ -113,61 +108,23 @@ static bool prepare_cipher(struct smb2_engine *engine)
     return EVP_CipherInit_ex(engine->context, NULL, NULL, key->bytes, NULL, encrypts) == 1;
 }
 
-static bool encrypt_block(EVP_CIPHER_CTX *context, const uint8_t in[SMB2_GHASH_BLOCK],
-                          uint8_t out[SMB2_GHASH_BLOCK])
-{
-    int done;
-
-    return EVP_EncryptUpdate(context, out, &done, in, SMB2_GHASH_BLOCK) == 1 && done == SMB2_GHASH_BLOCK;
-}
-
-/* NIST SP 800-38D 7.1, step 1. A signature needs single blocks of AES, GCM its counter mode, which gives the
- * same for a block of zeros at a counter. */
-static bool prepare_ghash(struct smb2_engine *engine)
-{
-    static const uint8_t zeros[SMB2_GHASH_BLOCK];
-    const struct smb2_key *key = engine->key;
-    const EVP_CIPHER *cipher = key->signs                              ? EVP_aes_128_ecb()
-                               : key->cipher == SMB2_CIPHER_AES128_GCM ? EVP_aes_128_ctr()
-                                                                       : EVP_aes_256_ctr();
-    uint8_t h[SMB2_GHASH_BLOCK];
-
-    engine->context = EVP_CIPHER_CTX_new();
-    if (engine->context == NULL ||
-        EVP_EncryptInit_ex(engine->context, cipher, NULL, key->bytes, key->signs ? NULL : zeros) != 1 ||
-        EVP_CIPHER_CTX_set_padding(engine->context, 0) != 1 || !encrypt_block(engine->context, zeros, h))
-        return false;
-    smb2__ghash_prepare(&engine->ghash, h);
-    OPENSSL_cleanse(h, sizeof h);
-    return true;
-}
-
-static bool prepare(struct smb2_engine *engine)
-{
-    const struct smb2_key *key = engine->key;
-
-    if (key->own_ghash)
-        return prepare_ghash(engine);
-    return key->signs && key->signing != SMB2_SIGNING_AES_GMAC ? prepare_mac(engine) : prepare_cipher(engine);
-}
-
 static void engine_free(struct smb2_engine *engine)
 {
     EVP_MAC_CTX_free(engine->mac);
     EVP_CIPHER_CTX_free(engine->context);
-    OPENSSL_cleanse(&engine->ghash, sizeof engine->ghash);
     free(engine);
 }
 
 static struct smb2_engine *engine_new(struct smb2_key *key)
 {
     struct smb2_engine *engine = calloc(1, sizeof *engine);
+    bool mac = key->signs && key->signing != SMB2_SIGNING_AES_GMAC;
 
     if (engine == NULL)
         return NULL;
     engine->key = key;
     list_init(&engine->link);
-    if (prepare(engine))
+    if (mac ? prepare_mac(engine) : prepare_cipher(engine))
         return engine;
     engine_free(engine);
     return NULL;
@@ -212,39 +169,16 @@ static enum err key_new(const struct smb2_key *like, const uint8_t *bytes, size_
 enum err smb2_key_new_signing(enum smb2_signing signing, const uint8_t key[SMB2_KEY_SIZE],
                               struct smb2_key **key_r)
 {
-    bool own_ghash = signing == SMB2_SIGNING_AES_GMAC && smb2__ghash_is_possible();
-
-    return key_new(&(struct smb2_key){.signs = true, .signing = signing, .own_ghash = own_ghash}, key,
-                   SMB2_KEY_SIZE, key_r);
-}
-
-enum err smb2__key_new_libcrypto_gmac(const uint8_t key[SMB2_KEY_SIZE], struct smb2_key **key_r)
-{
-    return key_new(&(struct smb2_key){.signs = true, .signing = SMB2_SIGNING_AES_GMAC}, key, SMB2_KEY_SIZE,
-                   key_r);
-}
-
-static enum err new_cipher(struct smb2_key like, const uint8_t *key, struct smb2_key **key_r)
-{
-    bool wide = like.cipher == SMB2_CIPHER_AES256_CCM || like.cipher == SMB2_CIPHER_AES256_GCM;
-
-    return key_new(&like, key, wide ? SMB2_KEY_SIZE_MAX : SMB2_KEY_SIZE, key_r);
+    return key_new(&(struct smb2_key){.signs = true, .signing = signing}, key, SMB2_KEY_SIZE, key_r);
 }
 
 enum err smb2_key_new_cipher(enum smb2_cipher cipher, bool encrypts, const uint8_t *key,
                              struct smb2_key **key_r)
 {
-    bool own_ghash =
-        (cipher == SMB2_CIPHER_AES128_GCM || cipher == SMB2_CIPHER_AES256_GCM) && smb2__ghash_is_possible();
+    bool wide = cipher == SMB2_CIPHER_AES256_CCM || cipher == SMB2_CIPHER_AES256_GCM;
 
-    return new_cipher((struct smb2_key){.encrypts = encrypts, .cipher = cipher, .own_ghash = own_ghash}, key,
-                      key_r);
-}
-
-enum err smb2__key_new_libcrypto_cipher(enum smb2_cipher cipher, bool encrypts, const uint8_t *key,
-                                        struct smb2_key **key_r)
-{
-    return new_cipher((struct smb2_key){.encrypts = encrypts, .cipher = cipher}, key, key_r);
+    return key_new(&(struct smb2_key){.encrypts = encrypts, .cipher = cipher}, key,
+                   wide ? SMB2_KEY_SIZE_MAX : SMB2_KEY_SIZE, key_r);
 }
 
 void smb2_key_free(struct smb2_key **key)
@@ -327,41 +261,6 @@ static bool gmac_pass(EVP_CIPHER_CTX *context, const uint8_t *nonce, const struc
            EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, signature) == 1;
 }
 
-/* The counter at the start of a message (NIST SP 800-38D 7.1, step 2). */
-static void first_counter(const uint8_t nonce[GCM_NONCE], uint8_t counter[SMB2_GHASH_BLOCK])
-{
-    memset(counter, 0, SMB2_GHASH_BLOCK);
-    memcpy(counter, nonce, GCM_NONCE);
-    counter[SMB2_GHASH_BLOCK - 1] = 1;
-}
-
-static void add_mask(uint8_t *tag, const uint8_t mask[SMB2_GHASH_BLOCK])
-{
-    for (size_t i = 0; i < SMB2_GHASH_BLOCK; i++)
-        tag[i] ^= mask[i];
-}
-
-/* NIST SP 800-38D 7.1 with nothing to encrypt: the hash, encrypted with the counter at its start. */
-static bool own_gmac_pass(struct smb2_engine *engine, const uint8_t *nonce, const struct smb2_part *parts,
-                          size_t count, uint8_t *signature)
-{
-    uint8_t counter[SMB2_GHASH_BLOCK], mask[SMB2_GHASH_BLOCK];
-    struct smb2_ghash hash;
-    uint64_t total = 0;
-
-    first_counter(nonce, counter);
-    if (!encrypt_block(engine->context, counter, mask))
-        return false;
-    smb2__ghash_begin(&hash, &engine->ghash);
-    for (size_t i = 0; i < count; i++) {
-        smb2__ghash_add(&hash, parts[i].data, parts[i].length);
-        total += parts[i].length;
-    }
-    smb2__ghash_end(&hash, total, 0, signature);
-    add_mask(signature, mask);
-    return true;
-}
-
 enum err smb2__mac(struct smb2_engine *engine, const uint8_t *nonce, const struct smb2_part *parts,
                    size_t count, uint8_t signature_r[SMB2_SIGNATURE_SIZE])
 {
@@ -370,8 +269,6 @@ enum err smb2__mac(struct smb2_engine *engine, const uint8_t *nonce, const struc
     invariant(engine->key->signs);
     if (engine->mac != NULL)
         ok = mac_pass(engine->mac, parts, count, signature_r);
-    else if (engine->key->own_ghash)
-        ok = own_gmac_pass(engine, nonce, parts, count, signature_r);
     else
         ok = gmac_pass(engine->context, nonce, parts, count, signature_r);
     return ok ? ERR_OK : ERR_NOMEM;
@@ -499,74 +396,6 @@ static bool encrypt_parts(struct smb2_engine *engine, const uint8_t *header, con
     return ok && EVP_CipherFinal_ex(context, at, &done) == 1;
 }
 
-/* A message encrypted or decrypted with our GHASH: piece by piece, so that both passes find it in the
- * processor's cache. */
-struct own_gcm {
-    struct smb2_engine *engine;
-    struct smb2_ghash hash;
-    uint8_t mask[SMB2_GHASH_BLOCK];
-    uint64_t total;
-};
-
-static_assert(AAD_SIZE % SMB2_GHASH_BLOCK == 0, "the header needs no padding");
-
-/* HEADER is that of the transform, whose nonce is set. */
-static bool own_gcm_begin(struct own_gcm *gcm, struct smb2_engine *engine, const uint8_t *header)
-{
-    static const uint8_t zeros[SMB2_GHASH_BLOCK];
-    uint8_t counter[SMB2_GHASH_BLOCK];
-
-    *gcm = (struct own_gcm){.engine = engine};
-    first_counter(header + AAD_OFFSET, counter);
-    smb2__ghash_begin(&gcm->hash, &engine->ghash);
-    smb2__ghash_add(&gcm->hash, header + AAD_OFFSET, AAD_SIZE);
-    return EVP_EncryptInit_ex(engine->context, NULL, NULL, NULL, counter) == 1 &&
-           encrypt_block(engine->context, zeros, gcm->mask);
-}
-
-/* IN may be OUT. A message is far shorter than the 32 bits in which GCM counts its blocks. */
-static bool own_gcm_pass(struct own_gcm *gcm, bool encrypts, const uint8_t *in, size_t length, uint8_t *out)
-{
-    while (length > 0) {
-        size_t piece = length < OWN_GCM_PIECE ? length : OWN_GCM_PIECE;
-        int done;
-
-        if (!encrypts)
-            smb2__ghash_add(&gcm->hash, in, piece);
-        if (EVP_EncryptUpdate(gcm->engine->context, out, &done, in, (int)piece) != 1 || done != (int)piece)
-            return false;
-        if (encrypts)
-            smb2__ghash_add(&gcm->hash, out, piece);
-        gcm->total += piece;
-        in += piece;
-        out += piece;
-        length -= piece;
-    }
-    return true;
-}
-
-static void own_gcm_end(struct own_gcm *gcm, uint8_t tag[TAG_SIZE])
-{
-    smb2__ghash_end(&gcm->hash, AAD_SIZE, gcm->total, tag);
-    add_mask(tag, gcm->mask);
-}
-
-static bool own_encrypt(struct smb2_engine *engine, uint8_t *header, const struct smb2_part *parts,
-                        size_t count)
-{
-    uint8_t *at = header + SMB2_TRANSFORM_SIZE;
-    struct own_gcm gcm;
-    bool ok = own_gcm_begin(&gcm, engine, header);
-
-    for (size_t i = 0; ok && i < count; i++) {
-        ok = own_gcm_pass(&gcm, true, parts[i].data, parts[i].length, at);
-        at += parts[i].length;
-    }
-    if (ok)
-        own_gcm_end(&gcm, header + sizeof(uint32_t));
-    return ok;
-}
-
 enum err smb2_encrypt(struct smb2_engine *engine, uint64_t session_id, const uint8_t nonce[SMB2_NONCE_SIZE],
                       const struct smb2_part *parts, size_t count, uint8_t *out)
 {
@@ -584,25 +413,11 @@ enum err smb2_encrypt(struct smb2_engine *engine, uint64_t session_id, const uin
     writer_le16(&writer, 0);
     writer_le16(&writer, TRANSFORM_ENCRYPTED);
     writer_le64(&writer, session_id);
-    if (engine->key->own_ghash)
-        return own_encrypt(engine, out, parts, count) ? ERR_OK : ERR_NOMEM;
     if (EVP_CipherInit_ex(engine->context, NULL, NULL, NULL, nonce, -1) != 1 ||
         !encrypt_parts(engine, out, parts, count, total, out + SMB2_TRANSFORM_SIZE) ||
         EVP_CIPHER_CTX_ctrl(engine->context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, out + sizeof(uint32_t)) != 1)
         return ERR_NOMEM;
     return ERR_OK;
-}
-
-static bool own_decrypt(struct smb2_engine *engine, const uint8_t *header, const uint8_t *ciphertext,
-                        size_t length, uint8_t *plain)
-{
-    uint8_t tag[TAG_SIZE];
-    struct own_gcm gcm;
-
-    if (!own_gcm_begin(&gcm, engine, header) || !own_gcm_pass(&gcm, false, ciphertext, length, plain))
-        return false;
-    own_gcm_end(&gcm, tag);
-    return constant_time_equal(tag, header + sizeof(uint32_t), sizeof tag);
 }
 
 static bool decrypt_pass(struct smb2_engine *engine, const uint8_t *header, const uint8_t *ciphertext,
@@ -612,8 +427,6 @@ static bool decrypt_pass(struct smb2_engine *engine, const uint8_t *header, cons
     uint8_t tag[TAG_SIZE];
     int done;
 
-    if (engine->key->own_ghash)
-        return own_decrypt(engine, header, ciphertext, length, plain);
     memcpy(tag, header + sizeof(uint32_t), sizeof tag);
     if (EVP_CipherInit_ex(context, NULL, NULL, NULL, header + AAD_OFFSET, -1) != 1 ||
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) != 1)
