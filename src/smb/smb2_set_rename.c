@@ -203,6 +203,45 @@ static uint32_t rename_file(struct smb2_request *request, struct target *target)
     return STATUS_SUCCESS;
 }
 
+/* "::$DATA": a stream becomes its file's own data, of which there must be none, neither open (MS-FSA
+ * 2.1.5.14.11.1). The data is shared, then the stream removed: in between it is there twice. Whoever has more
+ * of the stream than this one open, or ranges or a cache of it, is in the way. */
+static uint32_t become_data(struct smb2_request *request, const struct target *target)
+{
+    struct smb_server *server = request->message->server;
+    struct smb2_open *open = request->open;
+    struct store_name from = {.bytes = open->stream, .length = open->stream_length};
+    struct vfs_clone_end source = {.inode = open->inode, .right = VFS_IO_OPEN_HANDLE};
+    struct vfs_clone_end data = {.inode = open->base, .right = VFS_IO_CHECK_MODE};
+    struct inode_attr attr;
+    uint32_t status;
+    enum err err;
+
+    vfs_getattr(open->base, &attr);
+    if (attr.type != INODE_FILE || attr.size != 0)
+        return STATUS_INVALID_PARAMETER;
+    if (!(open->access & SMB2_ACCESS_WRITE_DATA))
+        return STATUS_ACCESS_DENIED;
+    if (!target->replace)
+        return STATUS_OBJECT_NAME_COLLISION;
+    for (struct smb2_open *at = NULL; (at = smb2__file_next(server, open->base, at)) != NULL;)
+        if (at != open && (at->inode == open->inode || at->inode == open->base))
+            return STATUS_INVALID_PARAMETER;
+    if (lock_file_has_ranges(open->file) || open->oplock != NULL || open->lease != NULL)
+        return STATUS_INVALID_PARAMETER;
+    err = vfs_clone(&request->context, source, data, 0);
+    if (err == ERR_OK)
+        err = vfs_stream_remove(&request->context, open->base, from);
+    if (err != ERR_OK)
+        return smb2__status(err);
+    status = smb2__open_move(server, open, vfs_ref(open->base));
+    if (status != STATUS_SUCCESS)
+        return status;
+    vfs_unref(&open->base);
+    open->stream_length = 0;
+    return STATUS_SUCCESS;
+}
+
 /* ":name" or ":name:$DATA": of a stream (MS-FSA 2.1.5.14.11.1) */
 static uint32_t rename_stream(struct smb2_request *request, struct target *target)
 {
@@ -216,9 +255,11 @@ static uint32_t rename_stream(struct smb2_request *request, struct target *targe
     bool taken;
     enum err err;
 
-    /* The file's own data has no name to change, nor one that it could get. */
-    if (open->base == NULL || to.length == 0)
+    /* The file's own data has no name to change. */
+    if (open->base == NULL)
         return STATUS_INVALID_PARAMETER;
+    if (to.length == 0)
+        return become_data(request, target);
     err = vfs_stream_lookup(&request->context, open->base, to, &there, stored, &length);
     if (err == ERR_OK) {
         taken = there != open->inode;
