@@ -9,8 +9,6 @@
  * To state a client of SMB is a machine: all sessions with one ClientGuid (MS-SMB2 3.3.1.16 knows leases by
  * it). Opens hold it on, too, since an open may outlive its session. A ClientGuid of zeros, which is
  * what 2.0.2 sends, says nothing: each such session is a machine of its own.
- *
- * Invariant: session->conn is the connection of one of its channels, or NULL when it has none.
  */
 #include "smb/smb2_priv.h"
 
@@ -134,8 +132,6 @@ enum err smb2__channel_new(struct smb2_session *session, struct smb2_conn *conn,
     session->channel_count++;
     list_push_back(&conn->channels, &channel->conn_link);
     conn->channel_count++;
-    if (session->conn == NULL)
-        session->conn = conn;
     channel->logon_timer.callback = on_logon_late;
     *channel_r = channel;
     return ERR_OK;
@@ -179,35 +175,23 @@ void smb2__channel_unref(struct smb2_channel **channel)
     free(gone);
 }
 
-/* The first that is logged on: MS-SMB2 3.3.4.6 has them tried in their order. */
-static void choose_conn(struct smb2_session *session)
-{
-    const struct list *link;
-
-    session->conn = NULL;
-    list_for_each(link, &session->channels)
-    {
-        const struct smb2_channel *channel = container_of(link, const struct smb2_channel, session_link);
-
-        if (session->conn == NULL || channel->valid)
-            session->conn = channel->conn;
-        if (channel->valid)
-            return;
-    }
-}
-
 struct smb2_conn *smb2__channel_conn(const struct smb2_session *session, uint64_t id)
 {
+    const struct smb2_channel *best = NULL;
     const struct list *link;
 
     list_for_each(link, &session->channels)
     {
         const struct smb2_channel *channel = container_of(link, const struct smb2_channel, session_link);
 
-        if (channel->valid && channel->conn->id == id && !channel->conn->closing)
+        if (channel->conn->closing)
+            continue;
+        if (channel->valid && channel->conn->id == id)
             return channel->conn;
+        if (best == NULL || (channel->valid && !best->valid))
+            best = channel;
     }
-    return session->conn;
+    return best == NULL ? NULL : best->conn;
 }
 
 void smb2__channel_end(struct smb2_channel *channel)
@@ -224,7 +208,6 @@ void smb2__channel_end(struct smb2_channel *channel)
     channel->valid = false;
     list_remove(&channel->session_link);
     session->channel_count--;
-    choose_conn(session);
     smb2__channel_unref(&channel);
     if (session->channel_count == 0)
         smb2__session_end(session);

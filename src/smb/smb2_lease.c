@@ -84,7 +84,7 @@ static struct smb2_session *session_of(const struct smb2_lease *lease)
     {
         const struct smb2_open *open = container_of(link, const struct smb2_open, lease_link);
 
-        if (open->session != NULL && open->session->conn != NULL && !open->session->conn->closing)
+        if (open->session != NULL && smb2__channel_conn(open->session, 0) != NULL)
             return open->session;
     }
     return NULL;
@@ -127,7 +127,7 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
     writer_le32(&body, state_of(to));
     writer_zeros(&body, 12);
     told.length = body.length;
-    smb2__notify(session->conn, session, &told);
+    smb2__notify(smb2__channel_conn(session, 0), session, &told);
 }
 
 struct smb2_session *smb2__lease_owes(const struct smb2_client *machine, const struct smb2_break *told)

@@ -150,9 +150,10 @@ void smb2__notices_resend(struct smb2_conn *conn)
     while (!list_is_empty(&conn->notices)) {
         struct notice *notice = list_first(&conn->notices, struct notice, link);
         struct smb2_session *to = owed_to(notice);
+        struct smb2_conn *next = to == NULL ? NULL : smb2__channel_conn(to, 0);
 
-        if (to != NULL && to->conn != NULL && !to->conn->closing)
-            smb2__notify(to->conn, to, &notice->told);
+        if (next != NULL)
+            smb2__notify(next, to, &notice->told);
         notice_free(conn, notice);
     }
     loop_timer_stop(&conn->notice_timer);

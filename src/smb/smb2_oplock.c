@@ -94,7 +94,7 @@ static void on_breaking(struct grant *grant, unsigned to, bool acknowledge)
         return;
     if (acknowledge && open->session == NULL && open->is_persistent)
         return;
-    if (conn == NULL || conn->closing) {
+    if (conn == NULL) {
         if (acknowledge && grant_acknowledge(grant, 0) != ERR_OK)
             log_error("smb: an oplock that nobody holds can't be broken");
         return;

@@ -296,7 +296,6 @@ struct smb2_session {
     struct hashlink link;
     struct list channels;
     uint32_t channel_count;
-    struct smb2_conn *conn; /* one that it can be reached over; NULL when there is none */
     /* Of the connection that it was made on. */
     uint16_t dialect;
     enum smb2_cipher cipher;
@@ -417,7 +416,8 @@ enum err smb2__channel_new(struct smb2_session *session, struct smb2_conn *conn,
                            struct smb2_channel **channel_r) ERR_MUST_CHECK;
 struct smb2_channel *smb2__channel_find(const struct smb2_conn *conn, uint64_t session_id);
 void smb2__channel_unref(struct smb2_channel **channel);
-/* The connection of one of SESSION's channels that has this ID; else another one of its, or NULL. */
+/* A connection that SESSION can be reached over: the one with this ID, else the first that is logged on, as
+ * MS-SMB2 3.3.4.6 has them tried; NULL when all are closing. */
 struct smb2_conn *smb2__channel_conn(const struct smb2_session *session, uint64_t id);
 /* What it signs with; NULL before somebody has logged on. */
 struct smb2_key *smb2__channel_key(const struct smb2_channel *channel);
