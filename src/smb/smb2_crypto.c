@@ -4,11 +4,14 @@
  * Ownership: a key lives while its owner or an engine refers to it; the count is the loop's. Idle engines
  * hang on the key without a reference and are freed with it.
  *
+ * HMAC, CMAC, CCM are libcrypto's; so is GCM where smb2_gcm.c can't.
+ *
  * Invariants: an engine's contexts have their key schedule from its making on, and each message sets only
  * what is new (nonce, tag). No nonce is used twice with a key that encrypts.
  */
 #include "smb/smb2_crypto.h"
 #include "smb/smb2_crypto_priv.h"
+#include "smb/smb2_gcm.h"
 #include "dittofs/cursor.h"
 #include "dittofs/hash.h"
 #include "dittofs/list.h"
@@ -43,7 +46,8 @@ struct smb2_engine {
     struct smb2_key *key;
     struct list link;        /* in key->idle */
     EVP_MAC_CTX *mac;        /* HMAC, CMAC */
-    EVP_CIPHER_CTX *context; /* GMAC, and the ciphers */
+    struct smb2_gcm *gcm;    /* GMAC, and the ciphers with GCM; or NULL: */
+    EVP_CIPHER_CTX *context; /* all ciphers, and GMAC */
 };
 
 /* ---- making ---- */
@@ -97,6 +101,10 @@ static bool prepare_cipher(struct smb2_engine *engine)
     int encrypts = key->signs || key->encrypts;
     int nonce = is_ccm(key) ? CCM_NONCE : GCM_NONCE;
 
+    if (cipher == EVP_aes_128_gcm() || cipher == EVP_aes_256_gcm())
+        engine->gcm = smb2__gcm_new(key->bytes, (size_t)EVP_CIPHER_get_key_length(cipher));
+    if (engine->gcm != NULL)
+        return true;
     engine->context = EVP_CIPHER_CTX_new();
     if (engine->context == NULL || cipher == NULL ||
         EVP_CipherInit_ex(engine->context, cipher, NULL, NULL, NULL, encrypts) != 1 ||
@@ -112,6 +120,7 @@ static void engine_free(struct smb2_engine *engine)
 {
     EVP_MAC_CTX_free(engine->mac);
     EVP_CIPHER_CTX_free(engine->context);
+    smb2__gcm_free(&engine->gcm);
     free(engine);
 }
 
@@ -264,10 +273,12 @@ static bool gmac_pass(EVP_CIPHER_CTX *context, const uint8_t *nonce, const struc
 enum err smb2__mac(struct smb2_engine *engine, const uint8_t *nonce, const struct smb2_part *parts,
                    size_t count, uint8_t signature_r[SMB2_SIGNATURE_SIZE])
 {
-    bool ok;
+    bool ok = true;
 
     invariant(engine->key->signs);
-    if (engine->mac != NULL)
+    if (engine->gcm != NULL)
+        smb2__gcm_sign(engine->gcm, nonce, parts, count, signature_r);
+    else if (engine->mac != NULL)
         ok = mac_pass(engine->mac, parts, count, signature_r);
     else
         ok = gmac_pass(engine->context, nonce, parts, count, signature_r);
@@ -372,20 +383,28 @@ static bool ccm_pass(EVP_CIPHER_CTX *context, const uint8_t *aad, const uint8_t 
 }
 
 static bool encrypt_parts(struct smb2_engine *engine, const uint8_t *header, const struct smb2_part *parts,
-                          size_t count, size_t total, uint8_t *out)
+                          size_t count, size_t total, uint8_t *out, uint8_t *tag_r)
 {
+    const struct smb2_part aad = {header + AAD_OFFSET, AAD_SIZE};
     EVP_CIPHER_CTX *context = engine->context;
     uint8_t *at = out;
     int done;
-    bool ok = true;
+    bool ok;
 
+    if (engine->gcm != NULL) {
+        smb2__gcm_encrypt(engine->gcm, header + AAD_OFFSET, &aad, parts, count, out, tag_r);
+        return true;
+    }
+    if (EVP_CipherInit_ex(context, NULL, NULL, NULL, header + AAD_OFFSET, -1) != 1)
+        return false;
     if (is_ccm(engine->key)) {
         for (size_t i = 0; i < count; i++) {
             if (parts[i].length > 0 && parts[i].data != at)
                 memcpy(at, parts[i].data, parts[i].length);
             at += parts[i].length;
         }
-        return ccm_pass(context, header + AAD_OFFSET, out, total, out);
+        ok = ccm_pass(context, header + AAD_OFFSET, out, total, out);
+        return ok && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag_r) == 1;
     }
     ok = feed_aad(context, header + AAD_OFFSET, AAD_SIZE);
     for (size_t i = 0; ok && i < count; i++) {
@@ -393,7 +412,8 @@ static bool encrypt_parts(struct smb2_engine *engine, const uint8_t *header, con
              EVP_CipherUpdate(context, at, &done, parts[i].data, (int)parts[i].length) == 1;
         at += parts[i].length;
     }
-    return ok && EVP_CipherFinal_ex(context, at, &done) == 1;
+    return ok && EVP_CipherFinal_ex(context, at, &done) == 1 &&
+           EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag_r) == 1;
 }
 
 enum err smb2_encrypt(struct smb2_engine *engine, uint64_t session_id, const uint8_t nonce[SMB2_NONCE_SIZE],
@@ -413,9 +433,7 @@ enum err smb2_encrypt(struct smb2_engine *engine, uint64_t session_id, const uin
     writer_le16(&writer, 0);
     writer_le16(&writer, TRANSFORM_ENCRYPTED);
     writer_le64(&writer, session_id);
-    if (EVP_CipherInit_ex(engine->context, NULL, NULL, NULL, nonce, -1) != 1 ||
-        !encrypt_parts(engine, out, parts, count, total, out + SMB2_TRANSFORM_SIZE) ||
-        EVP_CIPHER_CTX_ctrl(engine->context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, out + sizeof(uint32_t)) != 1)
+    if (!encrypt_parts(engine, out, parts, count, total, out + SMB2_TRANSFORM_SIZE, out + sizeof(uint32_t)))
         return ERR_NOMEM;
     return ERR_OK;
 }
@@ -423,10 +441,14 @@ enum err smb2_encrypt(struct smb2_engine *engine, uint64_t session_id, const uin
 static bool decrypt_pass(struct smb2_engine *engine, const uint8_t *header, const uint8_t *ciphertext,
                          size_t length, uint8_t *plain)
 {
+    const struct smb2_part aad = {header + AAD_OFFSET, AAD_SIZE}, in = {ciphertext, length};
     EVP_CIPHER_CTX *context = engine->context;
     uint8_t tag[TAG_SIZE];
     int done;
 
+    if (engine->gcm != NULL)
+        return smb2__gcm_decrypt(engine->gcm, header + AAD_OFFSET, &aad, &in, plain,
+                                 header + sizeof(uint32_t));
     memcpy(tag, header + sizeof(uint32_t), sizeof tag);
     if (EVP_CipherInit_ex(context, NULL, NULL, NULL, header + AAD_OFFSET, -1) != 1 ||
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) != 1)

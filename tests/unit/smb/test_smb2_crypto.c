@@ -15,6 +15,7 @@
 #include "hex.h"
 #include "smb/smb2_crypto.h"
 #include "smb/smb2_crypto_priv.h"
+#include "smb/smb2_gcm.h"
 #include <openssl/hmac.h>
 #include <stdlib.h>
 #include <string.h>
@@ -539,6 +540,114 @@ static void unknown_ciphers_are_refused(void **state)
     assert_null(key);
 }
 
+/* ---- two libraries ---- */
+
+static int refuse_gcm(void **state)
+{
+    (void)state;
+    smb2__gcm_allow(false);
+    return 0;
+}
+
+static int allow_gcm(void **state)
+{
+    (void)state;
+    smb2__gcm_allow(true);
+    return 0;
+}
+
+enum { AGREE_MAX = 70000 };
+
+/* A key whose engine is libcrypto's, or what smb2_gcm.h gives. */
+static struct smb2_key *key_of(bool gcm, bool signs, bool encrypts, enum smb2_cipher cipher)
+{
+    static const uint8_t bytes[SMB2_KEY_SIZE_MAX] = "a key of thirty-two bytes, or 16";
+    struct smb2_key *key;
+
+    smb2__gcm_allow(gcm);
+    if (signs)
+        CHECK(smb2_key_new_signing(SMB2_SIGNING_AES_GMAC, bytes, &key));
+    else
+        CHECK(smb2_key_new_cipher(cipher, encrypts, bytes, &key));
+    smb2__gcm_allow(true);
+    return key;
+}
+
+static void sign_with(struct smb2_key *key, const struct smb2_part *parts, uint8_t *signature)
+{
+    struct smb2_engine *engine = smb2_engine_take(key);
+
+    assert_non_null(engine);
+    CHECK(smb2_sign(engine, parts, 3, signature));
+    smb2_engine_give(&engine);
+}
+
+/* What one has encrypted the other decrypts, in place; not when a bit was changed. */
+static void pass_on(struct smb2_key *from, struct smb2_key *to, const struct smb2_part *parts, size_t length)
+{
+    static uint8_t plain[AGREE_MAX], message[SMB2_TRANSFORM_SIZE + AGREE_MAX];
+    uint8_t nonce[SMB2_NONCE_SIZE];
+    struct smb2_engine *engine = smb2_engine_take(from);
+    size_t at = 0;
+
+    assert_non_null(engine);
+    CHECK(smb2_key_nonce(from, nonce));
+    CHECK(smb2_encrypt(engine, 7, nonce, parts, 3, message));
+    smb2_engine_give(&engine);
+    engine = smb2_engine_take(to);
+    assert_non_null(engine);
+    message[SMB2_TRANSFORM_SIZE + length / 2] ^= 1;
+    assert_int_equal(smb2_decrypt(engine, message, message + SMB2_TRANSFORM_SIZE, length, plain), ERR_ACCES);
+    message[SMB2_TRANSFORM_SIZE + length / 2] ^= 1;
+    CHECK(
+        smb2_decrypt(engine, message, message + SMB2_TRANSFORM_SIZE, length, message + SMB2_TRANSFORM_SIZE));
+    smb2_engine_give(&engine);
+    for (int i = 0; i < 3; i++) {
+        assert_memory_equal(message + SMB2_TRANSFORM_SIZE + at, parts[i].data, parts[i].length);
+        at += parts[i].length;
+    }
+}
+
+static void libraries_agree(void **state)
+{
+    static const enum smb2_cipher ciphers[] = {SMB2_CIPHER_AES128_GCM, SMB2_CIPHER_AES256_GCM};
+    static uint8_t bytes[AGREE_MAX];
+    struct smb2_key *signs[2], *encrypts[2][2], *decrypts[2][2];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 31 + i / 251);
+    for (int gcm = 0; gcm < 2; gcm++) {
+        signs[gcm] = key_of(gcm, true, false, SMB2_CIPHER_NONE);
+        for (int c = 0; c < 2; c++) {
+            encrypts[c][gcm] = key_of(gcm, false, true, ciphers[c]);
+            decrypts[c][gcm] = key_of(gcm, false, false, ciphers[c]);
+        }
+    }
+    for (size_t length = SMB2_HEADER_SIZE; length < AGREE_MAX; length += length < 700 ? 1 : length / 3 + 5) {
+        size_t cut = SMB2_HEADER_SIZE + length % 5 * (length - SMB2_HEADER_SIZE) / 5;
+        struct smb2_part parts[] = {{bytes, SMB2_HEADER_SIZE},
+                                    {bytes + SMB2_HEADER_SIZE, cut - SMB2_HEADER_SIZE},
+                                    {bytes + cut, length - cut}};
+        uint8_t signatures[2][SMB2_SIGNATURE_SIZE];
+
+        sign_with(signs[0], parts, signatures[0]);
+        sign_with(signs[1], parts, signatures[1]);
+        assert_memory_equal(signatures[0], signatures[1], SMB2_SIGNATURE_SIZE);
+        for (int c = 0; c < 2; c++) {
+            pass_on(encrypts[c][0], decrypts[c][1], parts, length);
+            pass_on(encrypts[c][1], decrypts[c][0], parts, length);
+        }
+    }
+    for (int gcm = 0; gcm < 2; gcm++) {
+        smb2_key_free(&signs[gcm]);
+        for (int c = 0; c < 2; c++) {
+            smb2_key_free(&encrypts[c][gcm]);
+            smb2_key_free(&decrypts[c][gcm]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,7 +665,11 @@ int main(void)
         cmocka_unit_test(nonces_never_repeat),
         cmocka_unit_test(engines_outlive_their_owner),
         cmocka_unit_test(unknown_ciphers_are_refused),
+        cmocka_unit_test(libraries_agree),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    /* With libcrypto alone, and with what is used in its place where that can be. */
+    int failed = cmocka_run_group_tests_name("libcrypto", tests, refuse_gcm, allow_gcm);
+
+    return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }
