@@ -6,6 +6,7 @@
  */
 #include "vfs/acl_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const uint32_t NANOSECONDS = 1000000000;
@@ -214,25 +215,50 @@ static enum err verifier_drop(struct inode *inode, struct dropped_verifier *drop
     return err;
 }
 
-/* The steps that can fail: all done, or none. */
+/* The list as it was. */
+struct replaced_list {
+    uint8_t *bytes; /* malloc'ed; NULL: there was none */
+    size_t length;
+    bool is_replaced;
+};
+
+static enum err list_replace(struct inode *inode, const struct vfs_setattr *set,
+                             struct replaced_list *replaced)
+{
+    const uint8_t *bytes;
+    enum err err = inode_get_blob(inode, VFS_BLOB_ACL, &bytes, &replaced->length);
+
+    if (err != ERR_OK)
+        return err;
+    if (bytes != NULL) {
+        replaced->bytes = malloc(replaced->length);
+        if (replaced->bytes == NULL)
+            return ERR_NOMEM;
+        memcpy(replaced->bytes, bytes, replaced->length);
+    }
+    err = (set->set & VFS_SET_ACL) != 0 ? vfs__acl_write(inode, set->acl) : vfs__acl_chmod(inode, set->mode);
+    replaced->is_replaced = err == ERR_OK;
+    return err;
+}
+
+/* The steps that can fail: all done, or none. Truncating comes last, as what is gone does not come back. */
 static enum err setattr_prepare(struct inode *inode, const struct vfs_setattr *set, bool times)
 {
     struct dropped_verifier dropped = {.length = 0};
+    struct replaced_list replaced = {.bytes = NULL};
     enum err err = times && inode_attr(inode)->type == INODE_FILE ? verifier_drop(inode, &dropped) : ERR_OK;
+    enum err undo = ERR_OK;
 
+    if (err == ERR_OK && (set->set & (VFS_SET_MODE | VFS_SET_ACL)) != 0)
+        err = list_replace(inode, set, &replaced);
     if (err == ERR_OK && (set->set & VFS_SET_SIZE) != 0)
         err = store_truncate(inode, set->size);
-    if (err == ERR_OK && (set->set & VFS_SET_ACL) != 0)
-        err = vfs__acl_write(inode, set->acl);
-    else if (err == ERR_OK && (set->set & VFS_SET_MODE) != 0)
-        err = vfs__acl_chmod(inode, set->mode);
-    if (err != ERR_OK && dropped.length != 0) {
-        enum err undo = inode_set_blob(inode, VFS_BLOB_VERIFIER, dropped.bytes, dropped.length);
-
-        if (undo != ERR_OK)
-            err = undo;
-    }
-    return err;
+    if (err != ERR_OK && replaced.is_replaced)
+        undo = inode_set_blob(inode, VFS_BLOB_ACL, replaced.bytes, replaced.length);
+    if (err != ERR_OK && undo == ERR_OK && dropped.length != 0)
+        undo = inode_set_blob(inode, VFS_BLOB_VERIFIER, dropped.bytes, dropped.length);
+    free(replaced.bytes);
+    return undo != ERR_OK ? undo : err;
 }
 
 static enum err setattr_conflicts(const struct vfs_context *context, struct inode *inode,

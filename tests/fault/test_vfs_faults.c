@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "dittofs/arena.h"
 #include "dittofs/cursor.h"
 #include "dittofs/hash.h"
 #include "dittofs/log.h"
@@ -70,6 +71,33 @@ static bool dump_xattr(void *data, struct store_name name, size_t value_length)
     return true;
 }
 
+static bool dump_stream(void *data, struct store_name name, struct inode *stream)
+{
+    char line[100];
+
+    snprintf(line, sizeof line, " :%.*s=%llu", (int)name.length, (const char *)name.bytes,
+             (unsigned long long)inode_attr(stream)->size);
+    writer_bytes(data, line, strlen(line));
+    return true;
+}
+
+static enum err dump_list(struct writer *out, struct inode *inode)
+{
+    struct arena arena;
+    struct acl acl;
+    char line[64];
+    enum err err;
+
+    arena_init(&arena, 0);
+    err = vfs_acl_get(&world.root, inode, &arena, &acl);
+    for (uint16_t i = 0; err == ERR_OK && i < acl.count; i++) {
+        snprintf(line, sizeof line, " %u:%u:%x", (unsigned)acl.aces[i].who, acl.aces[i].id, acl.aces[i].mask);
+        writer_bytes(out, line, strlen(line));
+    }
+    arena_reset(&arena);
+    return err == ERR_NOENT ? ERR_OK : err;
+}
+
 static enum err dump_inode(struct writer *out, struct inode *inode)
 {
     static uint8_t bytes[DUMP_DATA];
@@ -92,6 +120,10 @@ static enum err dump_inode(struct writer *out, struct inode *inode)
     }
     if (attr->type == INODE_FILE || attr->type == INODE_DIRECTORY)
         err = vfs_xattr_list(&world.root, inode, world_name(""), dump_xattr, out);
+    if (err == ERR_OK)
+        err = dump_list(out, inode);
+    if (err == ERR_OK && (attr->type == INODE_FILE || attr->type == INODE_DIRECTORY))
+        err = vfs_stream_list(&world.root, inode, dump_stream, out);
     writer_bytes(out, "\n", 1);
     return err;
 }
@@ -182,7 +214,12 @@ enum action {
     PUNCH,
     CLONE,
     SET_X,
-    REMOVE_X
+    REMOVE_X,
+    LIST,
+    CHMOD_LISTED, /* the list grows, for which there may be no room */
+    STREAM,
+    RENAME_STREAM,
+    REMOVE_STREAM
 };
 
 static const struct step {
@@ -206,6 +243,14 @@ static const struct step {
     {RENAME, "d1", "x1", "d1/d2", "x2", 0, 0},
     {SIZE, "d1/f1", NULL, NULL, NULL, 1234, 0},
     {RENAME, "d1", "d2", "", "d3", 0, 0},
+    {LIST, "d3", NULL, NULL, NULL, 0, 0},        /* inherited from now on */
+    {LIST, "d1/f1", NULL, NULL, NULL, 02777, 0}, /* with a mode */
+    {CHMOD_LISTED, "d1/f1", NULL, NULL, NULL, 0640, 0},
+    {STREAM, "d3/x2", "one", NULL, NULL, 0, 0},
+    {STREAM, "d3/x2", "two", NULL, NULL, 0, 0},
+    {RENAME_STREAM, "d3/x2", "two", NULL, "one", 0, 0}, /* over one */
+    {STREAM, "d1", "three", NULL, NULL, 0, 0},
+    {REMOVE_STREAM, "d1", "three", NULL, NULL, 0, 0},
     {MAKE, "d3", "f3", NULL, NULL, INODE_FILE, 0},
     {WRITE, "d3/f3", NULL, NULL, NULL, 131072, 131072},
     {CLONE, "d3/f3", NULL, "d1/f1", NULL, 0, 0},
@@ -247,13 +292,36 @@ static enum err set_at(struct vfs_context *context, struct inode *inode, const s
 {
     struct vfs_setattr set = {.mode = (uint32_t)step->number, .size = step->number};
 
-    if (step->action == CHMOD)
+    if (step->action == CHMOD || step->action == CHMOD_LISTED)
         set.set = VFS_SET_MODE;
     else if (step->action == SIZE)
         set.set = VFS_SET_SIZE;
     else
         set.mtime_how = set.atime_how = VFS_TIME_NOW;
     return vfs_setattr(context, inode, &set, NULL, false);
+}
+
+/* A list that files inherit; with the mode that the step has. */
+static enum err list_at(struct vfs_context *context, struct inode *inode, const struct step *step)
+{
+    struct acl_ace aces[] = {{.who = ACL_OWNER, .mask = ACL_ALL},
+                             {.who = ACL_UID, .id = 7, .flags = ACL_OBJECT_INHERIT, .mask = ACL_READ_DATA}};
+    const struct acl acl = {.count = 2, .aces = aces};
+    struct vfs_setattr set = {.set = VFS_SET_ACL, .acl = &acl, .mode = (uint32_t)step->number};
+
+    if (step->number != 0)
+        set.set |= VFS_SET_MODE;
+    return vfs_setattr(context, inode, &set, NULL, false);
+}
+
+static enum err stream_at(struct vfs_context *context, struct inode *inode, const struct step *step)
+{
+    struct inode *stream;
+    enum err err = vfs_stream_create(context, inode, world_name(step->name), &stream);
+
+    if (err == ERR_OK)
+        vfs_unref(&stream);
+    return err;
 }
 
 static enum err write_at(struct vfs_context *context, struct inode *inode, const struct step *step)
@@ -278,6 +346,7 @@ static enum err do_step(struct vfs_context *context, const struct step *step, st
     case REMOVE:
         return vfs_remove(context, inode, world_name(step->name), VFS_REMOVE_ANY);
     case CHMOD:
+    case CHMOD_LISTED:
     case SIZE:
     case TOUCH:
         return set_at(context, inode, step);
@@ -292,6 +361,14 @@ static enum err do_step(struct vfs_context *context, const struct step *step, st
         return vfs_xattr_set(context, inode, world_name(step->name), pattern, step->number, XATTR_CREATE);
     case REMOVE_X:
         return vfs_xattr_remove(context, inode, world_name(step->name));
+    case LIST:
+        return list_at(context, inode, step);
+    case STREAM:
+        return stream_at(context, inode, step);
+    case RENAME_STREAM:
+        return vfs_stream_rename(context, inode, world_name(step->name), world_name(step->other_name), true);
+    case REMOVE_STREAM:
+        return vfs_stream_remove(context, inode, world_name(step->name));
     }
     return ERR_NOTSUPP;
 }
@@ -581,6 +658,16 @@ static bool must_work(enum action action)
     return action == REMOVE || action == REMOVE_X || action == CHMOD || action == TOUCH || action == SIZE;
 }
 
+/* Streams in SHOT: of files with one name each. */
+static size_t streams_of(const char *shot)
+{
+    size_t count = 0;
+
+    for (; (shot = strstr(shot, " :")) != NULL; shot += 2)
+        count++;
+    return count;
+}
+
 /* Step NUMBER when only ROOM bytes above the store's reserve are free. */
 static void one_without_room(unsigned number, uint64_t room)
 {
@@ -607,10 +694,12 @@ static void one_without_room(unsigned number, uint64_t room)
     assert_int_equal(world_durable(&world, &context), ERR_OK);
     simdisk_set_capacity(world.disk, (uint64_t)1 << 40);
     simclock_advance_ms(1000);
-    world_check_all_freed(&world, 0);
+    world_check_all_freed(&world, streams_of(after));
     if (err != ERR_OK)
         assert_int_equal(run_step(&context, &steps[number]), ERR_OK);
-    world_check_all_freed(&world, 0);
+    free(after);
+    after = dump();
+    world_check_all_freed(&world, streams_of(after));
     world_stop(&world);
     free(before);
     free(after);
