@@ -310,6 +310,12 @@ static void refused(void **state)
     expect4(w, wrong, wire4_putfh(w, &attrs), wire4_setattr(w, &wire4_anonymous, &mode));
     expect4(w, wrong, wire4_putfh(w, file), wire4_savefh(w), wire4_putfh(w, &attrs),
             wire4_name(w, OP_LINK, "l", 1));
+    expect4(w, wrong, wire4_putfh(w, &one), wire4_savefh(w), wire4_putfh(w, &world.top),
+            wire4_name(w, OP_LINK, "l", 1));
+    expect4(w, NFS4ERR_XDEV, wire4_putfh(w, &attrs), wire4_savefh(w), wire4_putfh(w, &world.top),
+            wire4_name(w, OP_LINK, "l", 1));
+    expect4(w, NFS4ERR_NOTDIR, wire4_putfh(w, &one), wire4_savefh(w), wire4_putfh(w, &attrs),
+            wire4_rename(w, "one", "x"));
     expect4(w, NFS4ERR_ISDIR, wire4_putfh(w, &attrs), wire4_read(w, OP_READ, &wire4_anonymous, 0, 1));
     expect4(w, NFS4ERR_ISDIR, wire4_putfh(w, &attrs), wire4_commit(w, 0, 0));
     expect4(w, NFS4ERR_NOTDIR, wire4_putfh(w, &one), wire4_lookup(w, "x"));

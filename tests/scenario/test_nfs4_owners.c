@@ -196,6 +196,52 @@ static void comparing(void **state)
     }
 }
 
+/* In a list as well; set again as long as they are being asked for. */
+static void in_lists(void **state)
+{
+    static const struct wire4_ace aces[] = {{0, 0, 1, "ann@example.org"},
+                                            {0, 0x40, 1, "g-bert@example.org"},
+                                            {1, 0, 2, "4711"},
+                                            {0, 0, 1, "2000"}};
+    static const char *const shown[] = {"ann@example.org", "g-bert@example.org", "4711", "bert@example.org"};
+    struct wire4_fattr fattr = wire4_fattr(), bad = wire4_fattr(), numbers = wire4_fattr();
+    struct wire4_handle file = wire4_make_file(w, &world.top, "f", 0644);
+    struct wire4_attrs attrs;
+    struct wire4_ace ace;
+    uint32_t status;
+    char who[256];
+
+    (void)state;
+    wire4_add_acl(&fattr, FATTR4_ACL, 0, aces, 4);
+    do {
+        wire4_begin(w);
+        wire4_putfh(w, &file);
+        wire4_setattr(w, &wire4_anonymous, &fattr);
+        status = wire4_send(w);
+    } while (status == NFS4ERR_DELAY);
+    assert_int_equal(status, NFS4_OK);
+    attrs = wire4_attrs_of(w, &file, wire4_bits(1, FATTR4_ACL));
+    assert_int_equal(attrs.acl_count, 4);
+    for (int i = 0; wire4_next_ace(&attrs.acl, &ace, who); i++) {
+        assert_string_equal(who, shown[i]);
+        assert_true(ace.flags == aces[i].flags && ace.type == aces[i].type);
+    }
+    /* Compared by names, or by numbers. */
+    wire4_add_acl(&numbers, FATTR4_ACL, 0,
+                  (const struct wire4_ace[]){
+                      {0, 0, 1, "1000"}, {0, 0x40, 1, "2000"}, {1, 0, 2, "4711"}, {0, 0, 1, "2000"}},
+                  4);
+    expect4(w, NFS4_OK, wire4_putfh(w, &file), wire4_verify(w, OP_VERIFY, &numbers));
+    wire4_add_acl(&bad, FATTR4_ACL, 0, &(struct wire4_ace){0, 0, 1, "zoe@example.org"}, 1);
+    do {
+        wire4_begin(w);
+        wire4_putfh(w, &file);
+        wire4_setattr(w, &wire4_anonymous, &bad);
+        status = wire4_send(w);
+    } while (status == NFS4ERR_DELAY);
+    assert_int_equal(status, NFS4ERR_BADOWNER);
+}
+
 /* Names that don't come hold nobody up for long: numbers are sent, and others are served meanwhile. */
 static void slow_names(void **state)
 {
@@ -221,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(with_a_domain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(listing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(comparing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(in_lists, set_up, tear_down),
         cmocka_unit_test_setup_teardown(slow_names, set_up, tear_down),
     };
     const struct CMUnitTest without[] = {

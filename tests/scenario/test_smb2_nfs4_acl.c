@@ -181,12 +181,15 @@ static void shown_by_both(void **state)
     const struct sid second = ident_uid_to_sid(world->identity, OTHER);
     const struct sid gid = ident_gid_to_sid(world->identity, 4321);
     const struct sid nobody = {.authority = 5, .count = 2, .sub = {77, 78}};
+    const struct sid foreign = {.authority = 5, .count = 5, .sub = {21, 1, 2, 3, 4}};
+    struct wire4_fattr stranger = wire4_fattr();
     struct sec_ace aces[] = {{.type = SEC_ACE_DENIED, .mask = W, .sid = second},
                              {.mask = ALL, .sid = uid},
                              {.mask = 0x12008b, .sid = second},
                              {.mask = R, .sid = gid},
                              {.mask = ALL, .sid = sid_system},
                              {.mask = R, .sid = nobody},
+                             {.mask = R, .sid = foreign},
                              {.mask = 0x80, .sid = sid_authenticated_users},
                              {.mask = 0x20, .sid = sid_everyone},
                              {.mask = R, .sid = sid_owner_rights}};
@@ -195,12 +198,20 @@ static void shown_by_both(void **state)
     (void)state;
     make("f", 0);
     set_by_smb("f", aces, sizeof aces / sizeof *aces);
-    assert_string_equal(by_nfs("f"), "D:0:2:1001 A:0:1f01ff:1000 A:0:12008b:1001 A:40:1:4321 "
-                                     "A:0:1f01ff:S-1-5-18 A:0:1:S-1-5-77-78 A:0:80:AUTHENTICATED@ "
-                                     "A:0:20:EVERYONE@ A:0:1:S-1-3-4 ");
+    assert_string_equal(by_nfs("f"),
+                        "D:0:2:1001 A:0:1f01ff:1000 A:0:12008b:1001 A:40:1:4321 "
+                        "A:0:1f01ff:S-1-5-18 A:0:1:S-1-5-77-78 A:0:1:S-1-5-21-1-2-3-4 A:0:80:AUTHENTICATED@ "
+                        "A:0:20:EVERYONE@ A:0:1:S-1-3-4 ");
     /* A client that writes it back has changed nothing. */
     snprintf(before, sizeof before, "%s", by_smb(alice, "f"));
     set_again("f", by_nfs("f"));
+    assert_string_equal(by_smb(alice, "f"), before);
+    /* Of a domain only those that were there: any other could be somebody's here. */
+    wire4_add_acl(&stranger, FATTR4_ACL, 0, &(struct wire4_ace){0, 0, R, "S-1-5-21-1-2-3-5"}, 1);
+    expect4(alice_nfs, NFS4ERR_BADOWNER, wire4_putfh(alice_nfs, &top), wire4_lookup(alice_nfs, "f"),
+            wire4_setattr(alice_nfs, &wire4_anonymous, &stranger));
+    expect4(alice_nfs, NFS4ERR_BADOWNER, wire4_putfh(alice_nfs, &top),
+            wire4_create(alice_nfs, NF4DIR, NULL, "d", &stranger));
     assert_string_equal(by_smb(alice, "f"), before);
 }
 

@@ -164,18 +164,24 @@ static bool is_rid(const struct sid_view *sid, uint64_t authority, uint32_t part
     return sid->authority == authority && sid->count == 1 && sid->parts[0] == part;
 }
 
-/* Could SID be everybody's, a user's or a group's of this server? Which, is known to others: such a one goes
- * by its name. */
-static bool sid_could_be_somebody(const struct sid_view *sid)
+enum { DOMAIN = 21 };
+
+static bool sid_is_of_domain(const struct sid_view *sid)
 {
-    enum { WORLD = 1, CREATOR = 3, UNIX = 22, DOMAIN = 21, NETWORK = 2, AUTHENTICATED = 11, USERS = 545 };
+    return sid->authority == NT_AUTHORITY && sid->count > 1 && sid->parts[0] == DOMAIN;
+}
+
+/* Is SID everybody's, or a user's or group's of this server? Such a one goes by its name. */
+static bool sid_is_somebody(const struct sid_view *sid)
+{
+    enum { WORLD = 1, CREATOR = 3, UNIX = 22, NETWORK = 2, AUTHENTICATED = 11, USERS = 545 };
 
     if (sid->count == 0 || sid->authority == WORLD || sid->authority == CREATOR || sid->authority == UNIX)
         return true;
     if (sid->authority != NT_AUTHORITY)
         return false;
-    return sid->parts[0] == DOMAIN || sid->parts[0] == NETWORK || sid->parts[0] == AUTHENTICATED ||
-           sid->parts[sid->count - 1] == USERS;
+    return sid->parts[0] == NETWORK || sid->parts[0] == AUTHENTICATED ||
+           (!sid_is_of_domain(sid) && sid->parts[sid->count - 1] == USERS);
 }
 
 /* ---- encoding ---- */
@@ -270,7 +276,7 @@ static uint32_t set_sid(struct acl_ace *ace, struct arena *arena, const struct s
 static uint32_t take_sid(const struct sid_view *sid, struct arena *arena, struct acl_ace *ace)
 {
     ace->who = is_rid(sid, 3, 4) ? ACL_OWNER_RIGHTS : ACL_NOBODY;
-    if (ace->who == ACL_NOBODY && sid_could_be_somebody(sid))
+    if (ace->who == ACL_NOBODY && sid_is_somebody(sid))
         return NFS4ERR_BADOWNER;
     return set_sid(ace, arena, sid);
 }
@@ -333,6 +339,38 @@ static bool decode_ace(struct reader *reader, enum nfs4_acl_kind kind, struct nf
     if (type == ACL_DENIED && sid_read(ace->sid, ace->sid_length, &sid) &&
         is_rid(&sid, NT_AUTHORITY, ANONYMOUS))
         refuse(status, NFS4ERR_ATTRNOTSUPP);
+    return true;
+}
+
+static bool is_of_domain(const struct acl_ace *ace)
+{
+    struct sid_view sid;
+
+    return ace->who == ACL_NOBODY && sid_read(ace->sid, ace->sid_length, &sid) && sid_is_of_domain(&sid);
+}
+
+bool nfs4__acl_has_domains(const struct acl *acl)
+{
+    for (uint16_t i = 0; i < acl->count; i++)
+        if (is_of_domain(&acl->aces[i]))
+            return true;
+    return false;
+}
+
+static bool is_in(const struct acl_ace *ace, const struct acl *acl)
+{
+    for (uint16_t i = 0; i < acl->count; i++)
+        if (acl->aces[i].who == ACL_NOBODY && acl->aces[i].sid_length == ace->sid_length &&
+            memcmp(acl->aces[i].sid, ace->sid, ace->sid_length) == 0)
+            return true;
+    return false;
+}
+
+bool nfs4__acl_domains_are_in(const struct acl *acl, const struct acl *before)
+{
+    for (uint16_t i = 0; i < acl->count; i++)
+        if (is_of_domain(&acl->aces[i]) && !is_in(&acl->aces[i], before))
+            return false;
     return true;
 }
 

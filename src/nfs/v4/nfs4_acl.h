@@ -24,6 +24,11 @@ enum nfs4_acl_kind {
 void nfs4__acl_encode(struct writer *writer, enum nfs4_acl_kind kind, const struct acl *acl,
                       struct nfs4_idmap *idmap);
 
+/* ACL has SIDs of domains. They can be users of this server's, which is not known here, so they are good only
+ * where they were nobody's before: in BEFORE. */
+bool nfs4__acl_has_domains(const struct acl *acl);
+bool nfs4__acl_domains_are_in(const struct acl *acl, const struct acl *before);
+
 /* False: can't be decoded (BADXDR). Else *STATUS_R, which says what is wrong with the list, and, when that is
  * NFS4_OK, *ACL_R, which lives as long as ARENA and what READER reads. IDMAP may be NULL. */
 bool nfs4__acl_decode(struct reader *reader, enum nfs4_acl_kind kind, struct nfs4_idmap *idmap,

@@ -62,6 +62,11 @@ bool nfs4_attr_decode_set(struct reader *reader, uint32_t minor, struct nfs4_idm
  * before SET->set goes to vfs; for a new object ATTR is all zero. */
 void nfs4_attr_complete(struct nfs4_setattr *set, const struct inode_attr *attr);
 
+/* The list in SET, if there is one, may be one of INODE's (NULL: of a new object): NFS4_OK, NFS4ERR_BADOWNER.
+ * compound->context must be filled in. */
+uint32_t nfs4_attr_check_list(struct nfs4_compound *compound, const struct nfs4_setattr *set,
+                              struct inode *inode);
+
 /* All of MASK may come with EXCLUSIVE4_1 (suppattr_exclcreat). */
 bool nfs4_attr_is_exclusive(const struct nfs4_bitmap *mask, uint32_t minor);
 

@@ -307,3 +307,24 @@ void nfs4_attr_complete(struct nfs4_setattr *set, const struct inode_attr *attr)
         set->set.dos_attributes |= attr->dos_attributes & ~set->dos_mask;
     }
 }
+
+uint32_t nfs4_attr_check_list(struct nfs4_compound *compound, const struct nfs4_setattr *set,
+                              struct inode *inode)
+{
+    struct acl before = {.count = 0};
+    uint32_t status = NFS4_OK;
+    struct arena arena;
+    enum err err = ERR_NOENT;
+
+    if (!(set->set.set & VFS_SET_ACL) || !nfs4__acl_has_domains(set->set.acl))
+        return NFS4_OK;
+    arena_init(&arena, 0);
+    if (inode != NULL)
+        err = vfs_acl_get(&compound->context, inode, &arena, &before);
+    if (err != ERR_OK && err != ERR_NOENT)
+        status = nfs4__status(compound, err);
+    else if (!nfs4__acl_domains_are_in(set->set.acl, &before))
+        status = NFS4ERR_BADOWNER;
+    arena_reset(&arena);
+    return status;
+}

@@ -207,6 +207,9 @@ uint32_t nfs4__setattr(struct nfs4_compound *compound)
         if (status != NFS4_OK)
             return status;
     }
+    status = nfs4_attr_check_list(compound, &args->set, compound->current.inode);
+    if (status != NFS4_OK)
+        return status;
     nfs4_attr_complete(&args->set, &attr);
     err = vfs_setattr(&compound->context, compound->current.inode, &args->set.set, NULL,
                       right == VFS_IO_OPEN_HANDLE);

@@ -84,6 +84,8 @@ uint32_t nfs4__create(struct nfs4_compound *compound)
                    : NFS4ERR_ROFS;
     if (status == NFS4_OK)
         status = nfs4__context(compound);
+    if (status == NFS4_OK)
+        status = nfs4_attr_check_list(compound, &args->set, NULL);
     if (status != NFS4_OK)
         return status;
     nfs4_attr_complete(&args->set, &nothing);
@@ -138,6 +140,8 @@ uint32_t nfs4__link(struct nfs4_compound *compound)
     vfs_getattr(compound->saved.inode, &attr);
     if (attr.type == INODE_DIRECTORY)
         return NFS4ERR_ISDIR;
+    if (attr.type == INODE_STREAM)
+        return nfs4__status(compound, ERR_WRONGTYPE);
     status = nfs4__check_component(name);
     if (status == NFS4_OK)
         status = check_same_export(compound);

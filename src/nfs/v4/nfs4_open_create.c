@@ -46,6 +46,8 @@ static uint32_t make(struct nfs4_compound *compound, struct nfs4_open *open)
     uint32_t status = nfs4__context(compound);
     enum err err;
 
+    if (status == NFS4_OK)
+        status = nfs4_attr_check_list(compound, &open->set, NULL);
     if (status != NFS4_OK)
         return status;
     nfs4__set_grant_client(compound, open->client);

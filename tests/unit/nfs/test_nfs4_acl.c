@@ -64,6 +64,7 @@ static void both_ways(void **state)
         {{0, 0, ACL_NOBODY, 0, 1, S_1_5(7)}, {0, 0, 1, "ANONYMOUS@"}},
         {{0, 0, ACL_NOBODY, 0, 1, S_1_5(18)}, {0, 0, 1, "S-1-5-18"}},
         {{1, 3, ACL_NOBODY, 0, 1, S_1_5_32_544}, {1, 3, 1, "S-1-5-32-544"}},
+        {{0, 0, ACL_NOBODY, 0, 1, S_FOREIGN}, {0, 0, 1, "S-1-5-21-1-4294967295"}},
         {{0, 0, ACL_OWNER_RIGHTS, 0, 1, S_1_3(4)}, {0, 0, 1, "S-1-3-4"}},
     };
 
@@ -116,7 +117,6 @@ static void shown(void **state)
         {NFS4_DACL, {.who = ACL_CREATOR_OWNER, .flags = 3, .mask = 1}, {0, 0xb, 1, "OWNER@"}},
         {NFS4_DACL, {0, 0xb, ACL_CREATOR_GROUP, 0, 1, S_1_3(1)}, {0, 0xb, 1, "GROUP@"}},
         {NFS4_DACL, {0, 0, ACL_EVERYONE, 0, 1, S_1_1_0}, {0, 0, 1, "EVERYONE@"}},
-        {NFS4_DACL, {0, 0, ACL_NOBODY, 0, 1, S_FOREIGN}, {0, 0, 1, "S-1-5-21-1-4294967295"}},
         {NFS4_DACL, {0, 0, ACL_NOBODY, 0, 1, S_NAMES}, {0, 0, 1, "S-1-281474976710655"}},
         {NFS4_DACL, {0, 0, ACL_NOBODY, 0, 1, SID(2, 1)}, {0, 0, 1, "S-1-5-7"}},
         {NFS4_DACL, {.who = ACL_OWNER_RIGHTS, .mask = 1}, {0, 0, 1, "S-1-3-4"}},
@@ -188,7 +188,8 @@ static void refused(void **state)
         {NFS4_ACL, {0, 0, 1, "S-1-5-2"}, NFS4ERR_BADOWNER},
         {NFS4_ACL, {0, 0, 1, "S-1-5-11"}, NFS4ERR_BADOWNER},
         {NFS4_ACL, {0, 0, 1, "S-1-5-32-545"}, NFS4ERR_BADOWNER},
-        {NFS4_ACL, {0, 0, 1, "S-1-5-21-1-2-3-1000"}, NFS4ERR_BADOWNER},
+        {NFS4_ACL, {0, 0, 1, "S-1-5-21"}, NFS4_OK}, /* a number, not a domain */
+        {NFS4_ACL, {0, 0, 1, "S-1-5-21-1-2-3-1000"}, NFS4_OK},
         {NFS4_ACL, {0, 0, 1, "S-1-22-1-0"}, NFS4ERR_BADOWNER},
         {NFS4_ACL, {0, 0, 1, "S-1-5"}, NFS4ERR_BADOWNER},
         {NFS4_ACL, {0, 0, 1, "S-1-5-"}, NFS4ERR_BADOWNER},
@@ -281,10 +282,32 @@ static void limits(void **state)
     }
 }
 
+static void domains(void **state)
+{
+    struct acl_ace foreign = {0, 0, ACL_NOBODY, 0, 1, S_FOREIGN},
+                   well_known = {0, 0, ACL_NOBODY, 0, 1, S_1_5(18)};
+    struct acl_ace both[] = {well_known, foreign}, named = foreign;
+    const struct acl none = {.count = 0}, one = {.count = 1, .aces = &foreign},
+                     two = {.count = 2, .aces = both}, other = {.count = 1, .aces = &well_known},
+                     user = {.count = 1, .aces = &named};
+
+    (void)state;
+    named.who = ACL_UID;
+    assert_false(nfs4__acl_has_domains(&none));
+    assert_false(nfs4__acl_has_domains(&other));
+    assert_true(nfs4__acl_has_domains(&two));
+    assert_true(nfs4__acl_domains_are_in(&one, &two));
+    assert_true(nfs4__acl_domains_are_in(&two, &one));
+    assert_true(nfs4__acl_domains_are_in(&other, &none));
+    assert_false(nfs4__acl_domains_are_in(&two, &other));
+    assert_false(nfs4__acl_domains_are_in(&one, &user));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(both_ways), cmocka_unit_test(shown),
-                                       cmocka_unit_test(refused), cmocka_unit_test(limits)};
+                                       cmocka_unit_test(refused), cmocka_unit_test(limits),
+                                       cmocka_unit_test(domains)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
