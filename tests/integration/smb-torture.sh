@@ -54,6 +54,9 @@ words cuts >cuts
 has_iptables=
 ! iptables -w -N PROBE >/dev/null 2>&1 || ! iptables -w -X PROBE || has_iptables=yes
 export SMBTORTURE_IPTABLES=$has_iptables
+# What a client has got is to be acknowledged before it is cut off, or TCP would hold back what it is told next.
+[ -z "$has_iptables" ] || check "acknowledgments are not put off" \
+	ip route replace local 127.0.0.1 dev lo table local proto kernel scope host src 127.0.0.1 quickack 1
 [ "${SMBTORTURE:-}" != all ] || export SMBTORTURE_LIMIT=120
 while read -r name; do
 	is_wanted "$name" && echo "$name"
