@@ -112,9 +112,10 @@ static size_t put_decimal(char *text, uint64_t value)
 /* "S-1-5-32-544"; the authority in decimal, whatever it is. */
 static size_t sid_format(const struct sid_view *sid, char text_r[SID_TEXT_MAX])
 {
-    size_t length = 4;
+    static const char revision[] = {'S', '-', '1', '-'};
+    size_t length = sizeof revision;
 
-    memcpy(text_r, "S-1-", 4);
+    memcpy(text_r, revision, sizeof revision);
     length += put_decimal(text_r + length, sid->authority);
     for (uint8_t i = 0; i < sid->count; i++) {
         text_r[length++] = '-';
@@ -197,6 +198,8 @@ static size_t special_text(const struct special *special, char *text)
 /* The name of one of those who are not a user or a group by number. */
 static size_t other_text(enum acl_who who, const uint8_t *bytes, size_t bytes_length, char *text)
 {
+    static const struct sid_view owner_rights = {.authority = 3, .count = 1, .parts = {4}};
+    static const struct sid_view anonymous = {.authority = NT_AUTHORITY, .count = 1, .parts = {ANONYMOUS}};
     struct sid_view sid;
     bool has_sid = sid_read(bytes, bytes_length, &sid);
 
@@ -211,10 +214,9 @@ static size_t other_text(enum acl_who who, const uint8_t *bytes, size_t bytes_le
     for (size_t i = 0; i < SPECIALS; i++)
         if (specials[i].who == who && specials[i].rid == 0)
             return special_text(&specials[i], text);
-    if (has_sid)
-        return sid_format(&sid, text);
-    memcpy(text, who == ACL_OWNER_RIGHTS ? "S-1-3-4" : "S-1-5-7", 7);
-    return 7;
+    if (!has_sid)
+        sid = who == ACL_OWNER_RIGHTS ? owner_rights : anonymous;
+    return sid_format(&sid, text);
 }
 
 static void encode_ace(struct writer *writer, enum nfs4_acl_kind kind, const struct acl_ace *ace,
