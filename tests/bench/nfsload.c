@@ -110,7 +110,7 @@ static void str(struct x *x, const char *s)
 /* File data: a pattern, and in front of every 4 KiB page its file offset and a number that never
  * repeats, so that no two pages are equal and a server that deduplicates gains nothing from it. */
 static uint8_t *pattern;
-static uint64_t stamp = 1;
+static uint64_t stamp; /* begins with the time, so that it repeats in no later run either */
 static void put_data(struct x *x, uint64_t offset, size_t n)
 {
     u32(x, n);
@@ -951,6 +951,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "nfsload: out of range\n");
         return 2;
     }
+    stamp = (uint64_t)(now() * 1e9);
     pattern = malloc(iosize + 8192);
     for (long i = 0; i < iosize + 8192; i++)
         pattern[i] = (uint8_t)((i % 4096 * 2654435761u) >> 13 ^ i % 4096);

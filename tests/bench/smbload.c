@@ -107,7 +107,7 @@ static int server_pid;
 
 static struct conn conns[CONNS_MAX];
 static const struct test *test;
-static uint64_t next_item, done, bytes_done, last_item, failures, stamp = 1;
+static uint64_t next_item, done, bytes_done, last_item, failures, stamp;
 static double *samples;
 static size_t sample_count;
 static uint8_t pattern[MEGABYTE];
@@ -844,6 +844,7 @@ int main(int argc, char **argv)
     samples = malloc(SAMPLES_MAX * sizeof *samples);
     if (samples == NULL)
         die("out of memory");
+    stamp = (uint64_t)(now() * 1e9); /* no page is written twice, not in another run either */
     for (size_t i = 0; i < sizeof pattern; i++)
         pattern[i] = (uint8_t)(i * 2654435761u >> 13);
     for (unsigned i = 0; i < conn_count; i++)
