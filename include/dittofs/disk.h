@@ -45,6 +45,7 @@ struct disk_operations {
     enum err (*punch)(struct disk_file *file, uint64_t offset, uint64_t length);
     enum err (*size)(struct disk_file *file, uint64_t *size_r);
     enum err (*unlink)(struct disk *disk, const char *name);
+    enum err (*rename)(struct disk *disk, const char *from, const char *to);
     enum err (*sync_names)(struct disk *disk);
     enum err (*list)(struct disk *disk, void (*each)(void *data, const char *name), void *data);
     enum err (*space)(struct disk *disk, struct disk_space *space_r);
@@ -93,6 +94,9 @@ enum err disk_punch(struct disk_file *file, uint64_t offset, uint64_t length) ER
 enum err disk_size(struct disk_file *file, uint64_t *size_r) ERR_MUST_CHECK;
 /* ERR_NOENT when there is none. */
 enum err disk_unlink(struct disk *disk, const char *name) ERR_MUST_CHECK;
+/* Gives FROM the name TO. Handles stay good. Durable with disk_sync_names. ERR_NOENT, ERR_EXIST, ERR_NOTSUPP
+ * where the file system can't do it without taking away another TO. */
+enum err disk_rename(struct disk *disk, const char *from, const char *to) ERR_MUST_CHECK;
 /* Calls EACH for every file name, in no order. */
 enum err disk_list(struct disk *disk, void (*each)(void *data, const char *name), void *data) ERR_MUST_CHECK;
 enum err disk_space(struct disk *disk, struct disk_space *space_r) ERR_MUST_CHECK;

@@ -343,6 +343,7 @@ struct store_counters {
     uint64_t inodes_cached, name_hits, name_misses;
     uint64_t checkpoint_frames;
     uint64_t reads_inline, reads_worker;
+    uint64_t segments_reused;
 };
 void store_counters(const struct store *store, struct store_counters *counters_r);
 

@@ -86,6 +86,11 @@ enum err disk_unlink(struct disk *disk, const char *name)
     return disk->operations->unlink(disk, name);
 }
 
+enum err disk_rename(struct disk *disk, const char *from, const char *to)
+{
+    return disk->operations->rename(disk, from, to);
+}
+
 enum err disk_list(struct disk *disk, void (*each)(void *data, const char *name), void *data)
 {
     return disk->operations->list(disk, each, data);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -267,6 +268,17 @@ static enum err system_unlink(struct disk *disk, const char *name)
     return unlinkat(disk_of(disk)->folder_fd, name, 0) == 0 ? ERR_OK : err_of(errno);
 }
 
+static enum err system_rename(struct disk *disk, const char *from, const char *to)
+{
+    int folder_fd = disk_of(disk)->folder_fd;
+
+    check_name(from);
+    check_name(to);
+    if (renameat2(folder_fd, from, folder_fd, to, RENAME_NOREPLACE) == 0)
+        return ERR_OK;
+    return errno == EINVAL || errno == ENOSYS ? ERR_NOTSUPP : err_of(errno);
+}
+
 static enum err system_sync_names(struct disk *disk)
 {
     int result;
@@ -336,6 +348,7 @@ static const struct disk_operations operations = {
     .punch = system_punch,
     .size = system_size,
     .unlink = system_unlink,
+    .rename = system_rename,
     .sync_names = system_sync_names,
     .list = system_list,
     .space = system_space,

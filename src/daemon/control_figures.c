@@ -115,6 +115,7 @@ static json_t *store_value(struct store *store)
     set(object, "name_misses", c.name_misses);
     set(object, "reads_inline", c.reads_inline);
     set(object, "reads_worker", c.reads_worker);
+    set(object, "segments_reused", c.segments_reused);
     return object;
 }
 

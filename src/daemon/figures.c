@@ -54,9 +54,10 @@ static void log_store(struct store *store)
              err_name(store_health(store)), c.batches, c.syncs, c.sync_ns_total, c.checkpoint_frames,
              c.inodes_cached, c.name_hits, c.name_misses);
     log_info("figures: data log_bytes=%" PRIu64 " blocks_hashed=%" PRIu64 " blocks_shared=%" PRIu64
-             " bytes_rewritten=%" PRIu64 " reads_inline=%" PRIu64 " reads_worker=%" PRIu64,
-             c.log_bytes, c.blocks_hashed, c.blocks_shared, c.bytes_rewritten, c.reads_inline,
-             c.reads_worker);
+             " bytes_rewritten=%" PRIu64 " reads_inline=%" PRIu64 " reads_worker=%" PRIu64
+             " segments_reused=%" PRIu64,
+             c.log_bytes, c.blocks_hashed, c.blocks_shared, c.bytes_rewritten, c.reads_inline, c.reads_worker,
+             c.segments_reused);
     log_info("figures: space total=%" PRIu64 " free=%" PRIu64 " stored=%" PRIu64 " logical=%" PRIu64
              " inodes=%" PRIu64,
              s.total_bytes, s.free_bytes, s.stored_bytes, s.logical_bytes, s.inodes);

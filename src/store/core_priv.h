@@ -64,6 +64,7 @@ struct log_entry {
     struct list blocks; /* whose bytes are read from here */
     uint32_t segment, place, head_length, length, total;
     bool ends_segment; /* a RECORD_END */
+    uint32_t reuses;   /* ... and the next segment gets the file of this one; 0: a new file */
     struct buf *buf;
     const uint8_t *payload;
     uint8_t head[];
@@ -77,7 +78,9 @@ struct log_space {
 
 struct log {
     struct data *data;
+    uint32_t key; /* of records; 0: none was chosen yet */
     /* loop thread */
+    uint32_t first_segment;  /* of this run */
     uint32_t segment, place; /* of the next record */
     uint64_t durable;        /* position */
     uint64_t oldest_ms;      /* when the oldest bytes that are not durable were accepted */
@@ -102,6 +105,7 @@ struct log {
     uint64_t written_position; /* end of what was written */
     uint64_t synced_position;  /* that was written when the last sync began */
     uint32_t step_bytes;       /* reserved ahead */
+    uint32_t reused;           /* whose file the segment gets that begins; 0: a new file */
     uint64_t sync_began_ms;
 };
 
@@ -143,10 +147,13 @@ struct segment {
     /* gc.c */
     struct list gc_link;
     bool gc_listed;
-    uint64_t freed_bytes; /* since the last sweep began */
-    uint64_t gc_batch;    /* what was freed is durable with this batch */
-    uint64_t gc_job;      /* jobs up to this one may still read what was freed */
+    uint64_t freed_bytes;             /* since the last sweep began */
+    uint64_t gc_batch;                /* what was freed is durable with this batch */
+    uint64_t gc_job;                  /* jobs up to this one may still read what was freed */
+    uint64_t gc_first_ms, gc_last_ms; /* when FREED_BYTES began to grow, when it grew last */
     uint64_t gc_not_before_ms;
+    bool gc_is_thin;      /* a sweep left less than three quarters of it */
+    uint64_t gc_spare_ms; /* since when it is a spare one; 0: it is none */
 };
 
 void segment_name(uint32_t id, char name[20]);
@@ -369,6 +376,11 @@ enum err gc_open(struct data *data) ERR_MUST_CHECK;
 void gc_begin(struct data *data);
 /* BYTES at PLACE are not used any more. */
 void gc_freed(struct data *data, uint64_t place, uint64_t bytes);
+/* Somebody removes BYTES of data, or has them twice, and wants to see the room. */
+void gc_room_wanted(struct data *data, uint64_t bytes);
+/* A segment that nothing lies in any more, and that is not known any more: the caller's to use again, or to
+ * leave to the next start. 0: there is none. */
+uint32_t gc_take_spare(struct data *data);
 void gc_run(struct data *data);
 void gc_close(struct data *data);
 
@@ -426,7 +438,7 @@ struct data {
     struct settle *settle;
     struct gc *gc;
 
-    uint64_t blocks_hashed, blocks_shared, bytes_rewritten, reads_inline, reads_worker;
+    uint64_t blocks_hashed, blocks_shared, bytes_rewritten, reads_inline, reads_worker, segments_reused;
 };
 
 #endif

@@ -9,6 +9,7 @@
 #include "store/core_priv.h"
 
 #include "dittofs/log.h"
+#include "dittofs/random.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,8 +186,11 @@ static void found_file(void *data, const char *name)
 static enum err read_figures(struct data *data)
 {
     struct store *store = data->store;
-    uint64_t segment = 0, garbage = 0;
-    enum err err = figure(store, "log tail", &data->tail);
+    uint64_t segment = 0, garbage = 0, key = 0;
+    enum err err = figure(store, "log key", &key);
+
+    if (err == ERR_OK)
+        err = figure(store, "log tail", &data->tail);
 
     if (err == ERR_OK)
         err = figure(store, "last segment", &segment);
@@ -198,6 +202,7 @@ static enum err read_figures(struct data *data)
         err = read_number(store, "SELECT count(*) FROM (SELECT 1 FROM garbage LIMIT 1)", &garbage);
     if (err == ERR_OK)
         err = segments_load(data);
+    data->log.key = (uint32_t)key;
     data->unwritten_flushed = data->unwritten_written = data->unwritten_bytes;
     data->segment_written = segment;
     data->garbage = garbage > 0;
@@ -267,6 +272,17 @@ enum err data_open(struct store *store)
     if (err == ERR_OK)
         err = gc_open(data);
     return err;
+}
+
+enum err data_choose_key(struct store *store)
+{
+    struct data *data = store->data;
+
+    if (data->log.key != 0)
+        return ERR_OK;
+    while (data->log.key == 0)
+        data->log.key = (uint32_t)random_u64();
+    return store__meta_put(store, "log key", data->log.key);
 }
 
 void data_replayed(struct store *store)
@@ -367,6 +383,7 @@ enum err data_inode_free_slice(struct inode *inode, bool *done_r)
     enum err err = root_decode(inode->root, inode->root_length, &root);
 
     *done_r = true;
+    gc_room_wanted(data, inode->attr.used);
     if (inode->data != NULL) {
         struct data_inode *file = inode->data;
 
@@ -418,6 +435,7 @@ void data_counters(const struct store *store, struct store_counters *counters_r)
     counters_r->bytes_rewritten = data->bytes_rewritten;
     counters_r->reads_inline = data->reads_inline;
     counters_r->reads_worker = data->reads_worker;
+    counters_r->segments_reused = data->segments_reused;
 }
 
 void data_batch_durable(struct store *store, uint64_t batch)

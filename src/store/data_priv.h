@@ -27,6 +27,9 @@ const char *data_schema(void);
 enum err data_open(struct store *store) ERR_MUST_CHECK;
 /* Replays the log's tail through inode_get(). META calls store__commit_now and data_replayed() behind it. */
 enum err data_replay(struct store *store) ERR_MUST_CHECK;
+/* Chooses the log's key if it has none, after the replay, so that it is committed with a tail behind all
+ * records without one. */
+enum err data_choose_key(struct store *store) ERR_MUST_CHECK;
 /* What was replayed is durable: the tail may move on, background work may start. */
 void data_replayed(struct store *store);
 /* No new background jobs; DONE is called once, later, on the loop, or at once when none is under way. */

@@ -75,6 +75,8 @@ enum err store_truncate(struct inode *inode, uint64_t size)
         err = queue_record(file, &record, &end);
     if (err != ERR_OK)
         return err;
+    if (size < inode->attr.size)
+        gc_room_wanted(inode->store->data, inode->attr.size - size);
     return finish(file, &record, end, truncate_apply(file, size));
 }
 
@@ -99,6 +101,7 @@ enum err store_punch(struct inode *inode, uint64_t offset, uint64_t length)
         err = queue_record(file, &record, &end);
     if (err != ERR_OK)
         return err;
+    gc_room_wanted(inode->store->data, length);
     return finish(file, &record, end, punch_apply(file, offset, length));
 }
 

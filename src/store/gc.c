@@ -3,15 +3,19 @@
  *
  * Whenever a block goes its segment is listed. When what was freed is durable, and every job that
  * may still read it is back, the segment is swept: what no row covers in it is punched, headers of records
- * included, window by window. A segment without live blocks is unlinked. One whose blocks are so small or
- * scattered that punching leaves more than twice their bytes is compacted: the blocks are appended to the log
- * and its rows say so; their ids stay.
+ * included, window by window. A segment without live blocks is unlinked, or rests for a minute as a spare
+ * one, whose file the log may use again: then the file system has no blocks to give back and to find. One
+ * whose blocks are so small or scattered that punching leaves more than twice their bytes is compacted: the
+ * blocks are appended to the log and its rows say so; their ids stay.
  *
  * Fail closed: only what lies in front of the durable tail is touched (replay begins there), as far as the
  * log is written and synced: the tail may be durable before records in front of it that nobody needs any more
  * are written, and what they would still fill, or the file that they would still make, would never be freed.
  * A segment with blocks that have no row yet there is left alone; an error leaves everything as it is. Which
  * bytes are live is asked of the rows each time, never of counters.
+ *
+ * What clients write over is freed bit by bit, and mostly goes on to its segment's end: a sweep waits a
+ * little for that. Who removes data wants the room: then nothing waits, and there are no spare segments.
  *
  * One job at a time.
  */
@@ -25,6 +29,13 @@ enum {
     FREED_LEAST = 4096,           /* less is not worth a sweep */
     TAIL_FREED_LEAST = 64 * 1024, /* ... nor moving the tail for it */
     SWEEP_PAUSE_MS = 1000,        /* between two sweeps of a segment */
+    FREED_LAST_MS = 4000,   /* so long after the last bytes (flushes are 3 s apart) a segment is swept */
+    FREED_FIRST_MS = 15000, /* ... and so long after the first in any case */
+    WANTED_LEAST = 1 << 20, /* who removes less does not look at the room */
+    WANTED_MS = 10000,      /* ... in such a time; others do for so long */
+    SPARES_MOST = 4,
+    SPARE_MS = 60000,
+    SPARE_ROOM = 16, /* segments that must fit on the disk beside them */
     ERROR_PAUSE_MS = 60000,
     COMPACT_LEAST = 256 * 1024, /* bytes that compacting must win */
     COMPACT_FACTOR = 2,
@@ -74,6 +85,9 @@ struct gc {
     /* of the compaction under way */
     uint32_t compacted; /* segment, 0: none */
     uint64_t compacted_ms;
+    unsigned spare_count;
+    uint64_t wanted_ms;                 /* when somebody last wanted room; 0: never */
+    uint64_t removed_bytes, removed_ms; /* since that time */
 };
 
 /* ---- what is live ---- */
@@ -217,11 +231,99 @@ void gc_freed(struct data *data, uint64_t place, uint64_t bytes)
 
     if (segment == NULL)
         return; /* stays as it is */
+    segment->gc_last_ms = clock_monotonic_ms();
+    if (segment->freed_bytes == 0)
+        segment->gc_first_ms = segment->gc_last_ms;
     segment->freed_bytes += bytes;
     segment->gc_batch = store__batch(data->store);
     segment->gc_job = data->next_job;
     segment_changed(data, segment);
     enlist(data, segment);
+}
+
+/* ---- spare segments ---- */
+
+/* Forgets SEGMENT and its row; false: it is still known. */
+static bool forget_segment(struct data *data, struct segment *segment)
+{
+    sqlite3_stmt *statement;
+    enum err err = ERR_OK;
+
+    if (segment->has_row) {
+        err = store__begin(data->store);
+        statement = err == ERR_OK ? store__prepare(data->store, "DELETE FROM segment WHERE id = ?1") : NULL;
+        if (statement == NULL)
+            return false; /* another time */
+        sqlite3_bind_int64(statement, 1, segment->id);
+        err = store__run(data->store, statement);
+    }
+    if (err == ERR_OK)
+        segment_forget(data, segment);
+    return err == ERR_OK;
+}
+
+void gc_room_wanted(struct data *data, uint64_t bytes)
+{
+    struct gc *gc = data->gc;
+    uint64_t now = clock_monotonic_ms();
+
+    if (now - gc->removed_ms >= WANTED_MS) {
+        gc->removed_ms = now;
+        gc->removed_bytes = 0;
+    }
+    gc->removed_bytes += bytes;
+    if (gc->removed_bytes >= WANTED_LEAST)
+        gc->wanted_ms = now;
+}
+
+/* May freed space stay where it is for a while? */
+static bool may_wait(struct data *data, uint64_t now)
+{
+    return (data->gc->wanted_ms == 0 || now - data->gc->wanted_ms >= WANTED_MS) &&
+           log_room(data) / SPARE_ROOM >= data->store->options.segment_bytes;
+}
+
+static void unspare(struct data *data, struct segment *segment)
+{
+    if (segment->gc_spare_ms == 0)
+        return;
+    segment->gc_spare_ms = 0;
+    data->gc->spare_count--;
+}
+
+/* Does SEGMENT, in which nothing lies, rest as a spare one? Those of this run that are whole can become one.
+ */
+static bool is_spare(struct data *data, struct segment *segment, uint64_t now)
+{
+    if (!may_wait(data, now))
+        return false;
+    if (segment->gc_spare_ms != 0)
+        return now - segment->gc_spare_ms < SPARE_MS;
+    if (data->gc->spare_count == SPARES_MOST || segment->id < data->log.first_segment || segment->gc_is_thin)
+        return false;
+    segment->gc_spare_ms = now;
+    data->gc->spare_count++;
+    return true;
+}
+
+uint32_t gc_take_spare(struct data *data)
+{
+    struct list *link;
+
+    list_for_each(link, &data->gc_segments)
+    {
+        struct segment *segment = container_of(link, struct segment, gc_link);
+        uint32_t id = segment->id;
+
+        if (segment->gc_spare_ms == 0)
+            continue;
+        unspare(data, segment);
+        if (!forget_segment(data, segment))
+            return 0;
+        data->segments_reused++;
+        return id;
+    }
+    return 0;
 }
 
 /* ---- punching and unlinking ---- */
@@ -260,23 +362,6 @@ static void punch_drop(struct data_job *base)
     punch_free(container_of(base, struct punch_job, job));
 }
 
-static void forget_segment(struct data *data, struct segment *segment)
-{
-    sqlite3_stmt *statement;
-    enum err err = ERR_OK;
-
-    if (segment->has_row) {
-        err = store__begin(data->store);
-        statement = err == ERR_OK ? store__prepare(data->store, "DELETE FROM segment WHERE id = ?1") : NULL;
-        if (statement == NULL)
-            return; /* another time */
-        sqlite3_bind_int64(statement, 1, segment->id);
-        err = store__run(data->store, statement);
-    }
-    if (err == ERR_OK)
-        segment_forget(data, segment);
-}
-
 static void unlinked(struct data *data, struct segment *segment, enum err err)
 {
     if (err != ERR_OK && err != ERR_NOENT) {
@@ -286,17 +371,18 @@ static void unlinked(struct data *data, struct segment *segment, enum err err)
     }
     unlist(segment);
     segment->freed_bytes = 0;
-    forget_segment(data, segment);
+    (void)forget_segment(data, segment);
 }
 
-/* The sweep of SEGMENT has reached its end. */
-static void swept(struct data *data, struct segment *segment)
+/* The sweep of SEGMENT, a file of FILE_BYTES, has reached its end. */
+static void swept(struct data *data, struct segment *segment, uint64_t file_bytes)
 {
     struct gc *gc = data->gc;
     bool wins = gc->kept_bytes > COMPACT_FACTOR * segment->live_bytes &&
                 gc->kept_bytes - segment->live_bytes >= COMPACT_LEAST;
 
     gc->segment = 0;
+    segment->gc_is_thin = gc->kept_bytes < file_bytes / 4 * 3;
     segment->gc_not_before_ms = clock_monotonic_ms() + SWEEP_PAUSE_MS;
     segment->freed_bytes -=
         gc->freed_at_start < segment->freed_bytes ? gc->freed_at_start : segment->freed_bytes;
@@ -328,7 +414,7 @@ static void punch_done(struct data_job *base)
         else
             log_warning("store: segment %x can't be punched: %s", job->segment, err_text(job->err));
     } else if (data->gc->at >= job->file_bytes || data->gc->at >= reach_of(data, segment)) {
-        swept(data, segment);
+        swept(data, segment, job->file_bytes);
     }
     punch_free(job);
     gc_run(data);
@@ -559,10 +645,16 @@ static bool consider(struct data *data, struct segment *segment, uint64_t now)
     if (now < segment->gc_not_before_ms || !is_ripe(data, segment) || has_rowless_in_reach(data, segment))
         return false;
     if (segment->live_bytes == 0 && reach > UINT32_MAX && segment->file_users == 0) {
+        if (is_spare(data, segment, now))
+            return false;
+        unspare(data, segment);
         begin_unlink(data, segment);
         return data->gc->busy;
     }
     if (segment->freed_bytes < FREED_LEAST || reach < RECORD_PAGE)
+        return false;
+    if (now - segment->gc_last_ms < FREED_LAST_MS && now - segment->gc_first_ms < FREED_FIRST_MS &&
+        may_wait(data, now))
         return false;
     data->gc->segment = segment->id;
     data->gc->at = 0;

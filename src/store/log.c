@@ -11,7 +11,8 @@
  *
  * When syncs are small, a worker writes zeros ahead of the log's end and syncs them: an fdatasync of blocks
  * that are there already is twice as fast as one that has to make the blocks and the size known as well.
- * Replay takes zeros for the end of the log.
+ * Replay takes zeros for the end of the log. In the file of an earlier segment, used again, all that is
+ * there.
  *
  * The first failure is final: what was not written stays in memory, where it can still be read, and nothing
  * is ever written behind it.
@@ -49,7 +50,7 @@ struct log_file {
     uint64_t allocated; /* reserved up to here; UINT64_MAX: the file system can't, or it is an old one */
     uint64_t end;       /* of the records in it */
     uint64_t back;      /* the system was told to write out what is before this */
-    uint64_t zeroed;    /* zeros were written up to here; UINT64_MAX: no more */
+    uint64_t zeroed;    /* there are blocks up to here, of zeros or an earlier segment; UINT64_MAX: no more */
     bool is_new;        /* its name is not synced */
     bool is_made;       /* ... and was made by this run */
     bool dirty;
@@ -92,6 +93,37 @@ static enum err file_open(struct log *log, uint32_t segment, unsigned flags, str
     list_push_back(&log->files, &file->link);
     *file_r = file;
     return ERR_OK;
+}
+
+/* The file of a segment that begins: one that lies there unused, under its new name, whose blocks and pages
+ * need not be made, or a new one. */
+static enum err file_make(struct log *log, uint32_t segment, struct log_file **file_r)
+{
+    struct disk *disk = log->data->store->disk;
+    uint32_t reused = log->reused;
+    char old[20], new[20];
+    enum err err = ERR_NOENT;
+
+    log->reused = 0;
+    segment_name(segment, new);
+    if (reused != 0) {
+        segment_name(reused, old);
+        err = disk_rename(disk, old, new);
+        if (err != ERR_OK) {
+            enum err ignored = disk_unlink(disk, old);
+            (void)ignored;
+        }
+    }
+    if (err == ERR_OK) {
+        err = file_open(log, segment, DISK_WRITE, file_r);
+        if (err == ERR_OK)
+            err = disk_size((*file_r)->file, &(*file_r)->zeroed);
+    } else {
+        err = file_open(log, segment, DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE, file_r);
+    }
+    if (err == ERR_OK)
+        (*file_r)->is_new = (*file_r)->is_made = true;
+    return err;
 }
 
 static void file_close(struct log_file *file)
@@ -149,15 +181,15 @@ static enum err write_run(struct log *log, struct list *taken, struct list *done
     struct iovec vector[VECTOR_MOST];
     struct log_file *file = file_find(log, first->segment);
     struct list *link;
+    uint32_t reuses = 0;
     bool ended = false;
     enum err err;
     int count = 0;
 
     if (file == NULL) {
-        err = file_open(log, first->segment, DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE, &file);
+        err = file_make(log, first->segment, &file);
         if (err != ERR_OK)
             return err;
-        file->is_new = file->is_made = true;
     }
     for (link = taken->next;
          link != taken && !ended && count + 3 <= VECTOR_MOST && end - first->place < RUN_BYTES;
@@ -167,6 +199,7 @@ static enum err write_run(struct log *log, struct list *taken, struct list *done
         count += entry_vector(entry, vector + count);
         end += entry->total;
         ended = entry->ends_segment;
+        reuses = entry->reuses;
     }
     err = reserve_ahead(log, file, end);
     if (err != ERR_OK)
@@ -180,6 +213,7 @@ static enum err write_run(struct log *log, struct list *taken, struct list *done
         enum err ignored = disk_truncate(file->file, end);
         (void)ignored;
         file->finished = true;
+        log->reused = reuses;
     }
     while (taken->next != link) {
         struct list *moved = taken->next;
@@ -508,8 +542,11 @@ static struct log_entry *entry_new(const struct record *record, const uint32_t *
 static enum err begin_next_segment(struct data *data)
 {
     struct log *log = &data->log;
-    struct record record = {
-        .type = RECORD_END, .segment = log->segment, .place = log->place, .argument = log->segment + 1};
+    struct record record = {.key = log->key,
+                            .type = RECORD_END,
+                            .segment = log->segment,
+                            .place = log->place,
+                            .argument = log->segment + 1};
     struct log_entry *entry;
 
     record_lay_out(&record);
@@ -517,6 +554,7 @@ static enum err begin_next_segment(struct data *data)
     if (entry == NULL)
         return ERR_NOMEM;
     entry->ends_segment = true;
+    entry->reuses = gc_take_spare(data);
     push(data, entry);
     log->segment++;
     log->place = 0;
@@ -528,6 +566,7 @@ static enum err place_record(struct data *data, struct record *record)
     struct log *log = &data->log;
     enum err err;
 
+    record->key = log->key;
     record->segment = log->segment;
     record->place = log->place;
     record_lay_out(record);
@@ -716,7 +755,7 @@ enum err log_open(struct data *data, uint32_t segment)
     uint64_t step = data->store->options.segment_bytes / 16;
 
     log->data = data;
-    log->segment = segment;
+    log->segment = log->first_segment = segment;
     log->durable = log->written_position = log->synced_position = log_position(segment, 0);
     log->step_bytes = (uint32_t)(step < STEP_LEAST ? STEP_LEAST : step > STEP_MOST ? STEP_MOST : step);
     list_init(&log->pending);

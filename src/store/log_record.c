@@ -87,7 +87,7 @@ void record_encode(const struct record *record, const uint32_t *checksums, uint8
     for (i = 0; i < record->checksum_count; i++)
         writer_le32(&writer, checksums[i]);
     writer_zeros(&writer, record->head_length - used);
-    writer_patch_le32(&writer, 4, crc32c(0, head + 8, used - 8));
+    writer_patch_le32(&writer, 4, crc32c(record->key, head + 8, used - 8));
     invariant(!writer.failed && writer.length == record->head_length);
 }
 
@@ -105,10 +105,10 @@ static bool is_sensible(const struct record *record, uint32_t magic, uint8_t typ
            again.head_length == RECORD_HEADER_BYTES + record->checksum_count * 4 + padding;
 }
 
-bool record_peek(const uint8_t *head, uint32_t segment, uint32_t place, struct record *record_r)
+bool record_peek(const uint8_t *head, uint32_t key, uint32_t segment, uint32_t place, struct record *record_r)
 {
     struct reader reader = reader_of(head, RECORD_HEADER_BYTES);
-    struct record record = {.type = RECORD_END};
+    struct record record = {.key = key, .type = RECORD_END};
     uint32_t magic, crc;
     uint64_t seconds;
     uint16_t padding;
@@ -137,8 +137,8 @@ bool record_decode(const struct record *record, const uint8_t *head, uint32_t *c
     uint32_t used = RECORD_HEADER_BYTES + record->checksum_count * 4, crc, i;
     struct reader reader = reader_of(head, used);
 
-    if (!reader_skip(&reader, 4) || !reader_le32(&reader, &crc) || crc != crc32c(0, head + 8, used - 8) ||
-        !reader_skip(&reader, RECORD_HEADER_BYTES - 8))
+    if (!reader_skip(&reader, 4) || !reader_le32(&reader, &crc) ||
+        crc != crc32c(record->key, head + 8, used - 8) || !reader_skip(&reader, RECORD_HEADER_BYTES - 8))
         return false;
     for (i = 0; i < record->checksum_count; i++)
         if (!reader_le32(&reader, &checksums[i]))

@@ -3,7 +3,8 @@
  *
  * A record is a header of 64 bytes, the CRC-32C of every chunk of its payload, zeros, the payload, and zeros
  * up to a multiple of 8. Header and checksums have a CRC-32C of their own, which covers the segment and the
- * place in it: bytes that an earlier use of the disk left never pass for a record.
+ * place in it: bytes that an earlier use of the file left never pass for a record. It begins with the log's
+ * key, a secret number: what clients wrote into a file whose segment is used again can't pass for one either.
  *
  * Payloads are cut where the file is cut (every 128 KiB of file offset) and each part into chunks of 4 KiB,
  * so that each part is a block with checksums of its own. A payload of 32 KiB and more begins on a page, so
@@ -47,6 +48,7 @@ enum record_type {
 enum record_flags { RECORD_KEEP_SIZE = 1 };
 
 struct record {
+    uint32_t key; /* the log's */
     enum record_type type;
     uint32_t flags; /* enum record_flags */
     uint32_t segment, place;
@@ -99,9 +101,10 @@ uint32_t record_checksums(uint64_t offset, const uint8_t *data, uint32_t length,
 /* Writes head_length bytes to HEAD. */
 void record_encode(const struct record *record, const uint32_t *checksums, uint8_t *head);
 
-/* Reads the header at HEAD (RECORD_HEADER_BYTES) and says how long the head is; false when it is no record of
- * this segment and place. Nothing is known to be right before record_decode said so. */
-bool record_peek(const uint8_t *head, uint32_t segment, uint32_t place, struct record *record_r);
+/* Reads the header at HEAD (RECORD_HEADER_BYTES), written with KEY, and says how long the head is; false when
+ * it is no record of this segment and place. Nothing is known to be right before record_decode said so. */
+bool record_peek(const uint8_t *head, uint32_t key, uint32_t segment, uint32_t place,
+                 struct record *record_r);
 /* Checks a whole head of record->head_length bytes; CHECKSUMS gets checksum_count numbers. */
 bool record_decode(const struct record *record, const uint8_t *head, uint32_t *checksums);
 /* Do the payload's bytes match? */

@@ -54,7 +54,8 @@ static enum err read_record(struct replay *replay, uint32_t place, struct record
     enum err err = look_at(replay, place, RECORD_HEADER_BYTES, &bytes);
 
     *found_r = false;
-    if (err != ERR_OK || bytes == NULL || !record_peek(bytes, replay->segment, place, record))
+    if (err != ERR_OK || bytes == NULL ||
+        !record_peek(bytes, replay->data->log.key, replay->segment, place, record))
         return err;
     err = look_at(replay, place, record_total(record), &bytes);
     if (err != ERR_OK || bytes == NULL)

@@ -272,6 +272,7 @@ static enum err apply_to(struct data *data, struct data_inode *file, struct node
         if (item->piece_count == 1 && item->pieces[0].block == known->id)
             return ERR_OK;
         data->blocks_shared++;
+        gc_room_wanted(data, item->length);
         err = refer_to(data, node, item, known);
         file_changed(file, 0);
         return err;

@@ -364,9 +364,17 @@ static enum err sync_new_files(struct store *store)
     return err;
 }
 
-static enum err make_schema(struct store *store)
+enum err sql_stamp(struct store *store)
 {
     char stamp[100];
+
+    snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %d", SQL_APPLICATION_ID,
+             SQL_SCHEMA_VERSION);
+    return sql_execute(store->door, store->db, stamp);
+}
+
+static enum err make_schema(struct store *store)
+{
     bool segments;
     enum err err = has_segments(store, &segments);
 
@@ -382,10 +390,8 @@ static enum err make_schema(struct store *store)
         err = sql_execute(store->door, store->db, schema);
     if (err == ERR_OK)
         err = sql_execute(store->door, store->db, data_schema());
-    snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %d", SQL_APPLICATION_ID,
-             SQL_SCHEMA_VERSION);
     if (err == ERR_OK)
-        err = sql_execute(store->door, store->db, stamp);
+        err = sql_stamp(store);
     if (err == ERR_OK)
         err = sql_execute(store->door, store->db, "COMMIT");
     return err;

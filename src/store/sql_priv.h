@@ -6,7 +6,7 @@
 
 #include "store/store_priv.h"
 
-enum { SQL_SCHEMA_VERSION = 1, SQL_APPLICATION_ID = 0x44544653 /* "DTFS" */ };
+enum { SQL_SCHEMA_VERSION = 2, SQL_APPLICATION_ID = 0x44544653 /* "DTFS" */ };
 
 /* Opens the door and the writer's connection; makes the database when the folder holds none. *MADE_R: it was
  * made just now (and is durable, without any row). */
@@ -19,6 +19,8 @@ enum err sql_execute(struct sqlite_door *door, sqlite3 *db, const char *sql) ERR
 /* ERR_TOO_NEW, ERR_CORRUPT (not ours), *VERSION_R 0 for a database without tables. */
 enum err sql_version(struct sqlite_door *door, sqlite3 *db, int *version_r) ERR_MUST_CHECK;
 
+/* Says whose database this is and of which format, in the open transaction. */
+enum err sql_stamp(struct store *store) ERR_MUST_CHECK;
 /* Commits the open transaction, if any. A failure makes the store fail. */
 enum err sql_commit(struct store *store) ERR_MUST_CHECK;
 

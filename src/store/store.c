@@ -91,6 +91,12 @@ static enum err recover(struct store *store)
     if (err == ERR_OK)
         err = data_replay(store);
     if (err == ERR_OK)
+        err = data_choose_key(store);
+    if (err == ERR_OK)
+        err = store__begin(store);
+    if (err == ERR_OK)
+        err = sql_stamp(store);
+    if (err == ERR_OK)
         err = store__commit_now(store);
     if (err == ERR_OK)
         data_replayed(store);

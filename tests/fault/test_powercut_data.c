@@ -78,6 +78,7 @@ static struct world {
     struct slot slots[SLOTS];
     struct test_waiter waiters[WAITERS];
     bool failed;
+    bool is_steady; /* files are written over, never with what was there before, and read, nothing else */
 } w;
 
 static const struct store_options options = {
@@ -293,7 +294,7 @@ static void write_done(struct store_write *write, enum err err)
 
 static void fill(uint8_t *bytes, size_t length)
 {
-    uint64_t seed = below(2) ? below(UINT64_MAX) : below(3);
+    uint64_t seed = w.is_steady || below(2) ? below(UINT64_MAX) : below(3);
     size_t i;
 
     for (i = 0; i + 8 <= length; i += 8)
@@ -319,6 +320,10 @@ static void do_write(struct slot *slot, struct inode *inode)
     enum err err;
 
     random_range(&write.offset, &length);
+    if (w.is_steady && below(2)) { /* all of it: what ends then ends in one piece */
+        write.offset = 0;
+        length = CAPACITY;
+    }
     buf = buf_new(length);
     assert_non_null(buf);
     fill(buf->data, length);
@@ -422,6 +427,8 @@ static void random_operation(void)
     }
     if (refused(inode_get(w.store, slot->now.ino, 0, &inode)))
         return;
+    if (w.is_steady)
+        what = what == 6 ? 6 : 15;
     if (what < 3)
         do_range(slot, inode, what);
     else if (what == 3)
@@ -659,22 +666,54 @@ static void test_power_cuts(void **state)
     print_message("%u cuts on %u disks\n", cuts, disks);
 }
 
+/* The same where files are only written over, so that segments end that hold nothing any more. */
+static void test_power_cuts_in_reused_segments(void **state)
+{
+    struct store_counters counters;
+    unsigned cuts = 0, used = 0;
+    uint64_t seed = 1000;
+
+    (void)state;
+    while (cuts < 60) {
+        unsigned round;
+
+        begin(seed++);
+        open_store();
+        run(60);
+        for (round = 0; round < 4; round++) {
+            w.is_steady = true;
+            simdisk_set_nowait(w.disk, SIMDISK_NOWAIT_RANDOM);
+            simdisk_cut_at_call(w.disk, 200 + below(600));
+            run(900);
+            (void)simloop_run_until_timed(w.loop, nobody_waits, NULL, 5000);
+            cuts++;
+            store_counters(w.store, &counters);
+            used += counters.segments_reused > 0;
+            recover_and_verify(below(UINT64_MAX));
+        }
+        end();
+    }
+    print_message("%u cuts, %u of them with segments used again\n", cuts, used);
+    assert_true(used > cuts / 2);
+}
+
 static void stop_done(void *data, enum err err)
 {
     *(enum err *)data = err;
 }
 
 /* The same operations each time; call number N fails. True: it was reached. */
-static bool run_with_fault(uint64_t number, enum err err)
+static bool run_with_fault(bool is_steady, uint64_t number, enum err err)
 {
     enum err stopped = ERR_COUNT;
     bool fired;
     size_t i;
 
     begin(77);
+    w.is_steady = is_steady;
     open_store();
     simdisk_fail(w.disk, number, err, 0);
-    run(60);
+    run(is_steady ? 400 : 60);
     (void)simloop_run_until_timed(w.loop, nobody_waits, NULL, 5000);
     fired = simdisk_fault_fired(w.disk);
     recover_and_verify(number);
@@ -699,10 +738,15 @@ static void test_failing_calls(void **state)
 
     (void)state;
     for (i = 0; i < 2; i++)
-        for (number = 1; run_with_fault(number, errors[i]); number++)
+        for (number = 1; run_with_fault(false, number, errors[i]); number++)
             runs++;
     print_message("%u calls failed\n", runs);
     assert_true(runs > 80);
+    for (i = 0; i < 2; i++)
+        for (number = 100 + i; run_with_fault(true, number, errors[i]); number += 11)
+            runs++;
+    print_message("%u with those in reused segments\n", runs);
+    assert_true(runs > 140);
 }
 
 static void swallow(enum log_level level, const char *line)
@@ -715,6 +759,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_power_cuts),
+        cmocka_unit_test(test_power_cuts_in_reused_segments),
         cmocka_unit_test(test_failing_calls),
     };
 

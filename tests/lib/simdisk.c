@@ -400,6 +400,27 @@ static enum err sim_unlink(struct disk *disk, const char *text)
     return unlock(sim, err);
 }
 
+/* Both names may be found after a power cut, or none. */
+static enum err sim_rename(struct disk *disk, const char *from, const char *to)
+{
+    struct simdisk *sim = lock(disk);
+    struct name *old = name_find(sim, from), *new = name_find(sim, to);
+    enum err err;
+
+    if (old == NULL || old->live == NULL)
+        return unlock(sim, sim->is_cut ? ERR_IO : ERR_NOENT);
+    if (new != NULL &&new->live != NULL)
+        return unlock(sim, ERR_EXIST);
+    if (judge_change(sim, &err) == GO) {
+        new = name_get(sim, to);
+        new->live = old->live;
+        old->live = NULL;
+        new->pending = old->pending = true;
+        name_free_if_gone(old);
+    }
+    return unlock(sim, err);
+}
+
 static enum err sim_sync_names(struct disk *disk)
 {
     struct simdisk *sim = lock(disk);
@@ -492,6 +513,7 @@ static const struct disk_operations operations = {
     .punch = sim_punch,
     .size = sim_size,
     .unlink = sim_unlink,
+    .rename = sim_rename,
     .sync_names = sim_sync_names,
     .list = sim_list,
     .space = sim_space,

@@ -10,7 +10,8 @@
  *   - a truncate that was not synced has happened or has not; what was written behind its end afterwards
  *     survives only with it;
  *   - a punched page is punched or has its old bytes;
- *   - a name made or unlinked without disk_sync_names is there or is not.
+ *   - a name made or unlinked without disk_sync_names is there or is not; of a rename that is two names,
+ *     each by itself.
  * disk_sync makes a file's bytes and size durable, disk_sync_names the names. A sync that fails makes some
  * of it durable, and the rest is forgotten as by Linux: the next sync says ERR_OK and does nothing for it,
  * only what is written again counts.
@@ -33,8 +34,8 @@ struct disk *simdisk_new(uint64_t seed);
 void simdisk_power_cut(struct disk *disk, uint64_t seed);
 
 /*
- * Faults. Modifying calls are counted: pwritev, sync, truncate, allocate, punch, unlink, sync_names and an
- * open that makes a file; calls that are refused for other reasons (ERR_NOENT, an old handle) are not.
+ * Faults. Modifying calls are counted: pwritev, sync, truncate, allocate, punch, unlink, rename, sync_names
+ * and an open that makes a file; calls that are refused for other reasons (ERR_NOENT, an old handle) are not.
  * A pwritev that fails here has written some prefix, a truncate has happened or not, the others but the
  * syncs have done nothing.
  */

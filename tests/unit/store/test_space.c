@@ -413,6 +413,122 @@ static void test_compaction(void **state)
     fixture_end(&fixture);
 }
 
+static uint64_t reused(struct fixture *fixture)
+{
+    struct store_counters counters;
+
+    store_counters(fixture->store, &counters);
+    return counters.segments_reused;
+}
+
+static void count_segment(void *data, const char *name)
+{
+    *(unsigned *)data += strncmp(name, "seg-", 4) == 0;
+}
+
+static unsigned count_segments(struct fixture *fixture)
+{
+    unsigned count = 0;
+
+    assert_int_equal(disk_list(fixture->disk, count_segment, &count), ERR_OK);
+    return count;
+}
+
+/* A file that is written over gets the segments that it has left, also when the power goes; a minute later
+ * they are gone, and whoever deletes something need not wait for that. */
+static void test_segments_are_reused(void **state)
+{
+    struct fixture fixture;
+    struct inode *root;
+    uint64_t ino, round;
+
+    (void)state;
+    fixture_start(&fixture, true);
+    root = tree_root(&fixture, "space");
+    ino = make_file(root, "file");
+    for (round = 0; round < 6; round++) {
+        write_file(&fixture, ino, 16 * MIB, MIB, round);
+        let_settle(&fixture, 5);
+        compare_file(&fixture, ino, 16 * MIB, MIB, round);
+    }
+    assert_in_range(reused(&fixture), 8, 20);
+    assert_in_range(count_segments(&fixture), 5, 10);
+    let_settle(&fixture, 70);
+    assert_in_range(count_segments(&fixture), 5, 6);
+    write_file(&fixture, ino, 16 * MIB, MIB, 7);
+    inode_unref(&root);
+
+    fixture_crash(&fixture, 1);
+    compare_file(&fixture, ino, 16 * MIB, MIB, 7);
+    let_settle(&fixture, 5);
+    assert_in_range(count_segments(&fixture), 5, 6);
+    root = tree_root(&fixture, "space");
+    for (round = 8; round < 10; round++) {
+        write_file(&fixture, ino, 16 * MIB, MIB, round);
+        let_settle(&fixture, 5);
+    }
+    assert_in_range(count_segments(&fixture), 7, 10);
+    remove_file(root, "file");
+    let_settle(&fixture, 3);
+    assert_in_range(count_segments(&fixture), 0, 2);
+    inode_unref(&root);
+    fixture_end(&fixture);
+}
+
+static uint64_t number(struct fixture *fixture, const char *sql)
+{
+    sqlite3_stmt *statement = store__prepare(fixture->store, sql);
+    uint64_t number;
+    bool row;
+
+    assert_non_null(statement);
+    assert_int_equal(store__step(fixture->store, statement, &row), ERR_OK);
+    number = row ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    store__release(fixture->store, statement);
+    return number;
+}
+
+static void run_sql(struct fixture *fixture, const char *sql)
+{
+    assert_int_equal(store__begin(fixture->store), ERR_OK);
+    assert_int_equal(store__run(fixture->store, store__prepare(fixture->store, sql)), ERR_OK);
+}
+
+/* A store of format 1, whose records have no key, gets one with the first start, behind what it replays. */
+static void test_format_1(void **state)
+{
+    struct fixture fixture;
+    struct inode *root;
+    uint64_t first, second;
+
+    (void)state;
+    fixture_start(&fixture, true);
+    assert_int_not_equal(number(&fixture, "SELECT value FROM meta WHERE key = 'log key'"), 0);
+    run_sql(&fixture, "DELETE FROM meta WHERE key = 'log key'");
+    run_sql(&fixture, "PRAGMA user_version = 1");
+    fixture.store->data->log.key = 0;
+    root = tree_root(&fixture, "space");
+    first = make_file(root, "first");
+    write_file(&fixture, first, 6 * MIB, MIB, 1);
+    inode_unref(&root);
+
+    fixture_crash(&fixture, 1);
+    assert_int_equal(number(&fixture, "PRAGMA user_version"), 2);
+    assert_int_equal(number(&fixture, "SELECT value FROM meta WHERE key = 'log key'"),
+                     fixture.store->data->log.key);
+    assert_int_not_equal(fixture.store->data->log.key, 0);
+    compare_file(&fixture, first, 6 * MIB, MIB, 1);
+    root = tree_root(&fixture, "space");
+    second = make_file(root, "second");
+    write_file(&fixture, second, 6 * MIB, MIB, 2);
+    inode_unref(&root);
+
+    fixture_crash(&fixture, 2);
+    compare_file(&fixture, first, 6 * MIB, MIB, 1);
+    compare_file(&fixture, second, 6 * MIB, MIB, 2);
+    fixture_end(&fixture);
+}
+
 /* A full disk refuses writes, not deleting, nor writes into what was allocated. */
 static void test_full_disk(void **state)
 {
@@ -492,11 +608,6 @@ static void count_warning(enum log_level level, const char *line)
 {
     warnings += level <= LOG_LEVEL_WARNING;
     print_message("%s\n", line);
-}
-
-static void count_segment(void *data, const char *name)
-{
-    *(unsigned *)data += strncmp(name, "seg-", 4) == 0;
 }
 
 /* The log's tail gets durable before records in front of it are written, which nobody needs any more: the
@@ -603,6 +714,8 @@ int main(void)
         cmocka_unit_test(test_hash_after_power_cut),
         cmocka_unit_test(test_hash_beside_clients),
         cmocka_unit_test(test_compaction),
+        cmocka_unit_test(test_segments_are_reused),
+        cmocka_unit_test(test_format_1),
         cmocka_unit_test(test_freed_before_written),
         cmocka_unit_test(test_allocate_what_is_there),
         cmocka_unit_test(test_full_disk),

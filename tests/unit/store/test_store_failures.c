@@ -22,7 +22,7 @@ static void poke(struct fixture *f, const char *name, uint64_t offset, const voi
 
 static void newer_formats_are_refused(struct fixture *f)
 {
-    static const uint8_t newer[4] = {0, 0, 0, 99}, ours[4] = {0, 0, 0, 1}, none[4];
+    static const uint8_t newer[4] = {0, 0, 0, 99}, ours[4] = {0, 0, 0, 2}, none[4];
     struct store *store;
 
     /* user_version is at offset 60 (https://sqlite.org/fileformat2.html 1.3); after a clean stop the WAL is
