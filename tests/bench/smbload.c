@@ -15,9 +15,10 @@
  *
  * Tests: create (CREATE of a new file, CLOSE), open (of one that is there, CLOSE), stat (CREATE, QUERY_INFO
  * and CLOSE as a compound), delete (CREATE with delete-on-close, CLOSE), list (QUERY_DIRECTORY of all files;
- * an operation is an entry), seqwrite (1 MiB each, FLUSH at the end), seqread, randread and randwrite (4 KiB;
- * FLUSH at the end), syncwrite (4 KiB with write-through). Data is stamped page by page, and held against
- * that when read. The last figure of a line is the processor time of smbload itself for an operation.
+ * an operation is an entry), fill (1 MiB each into a new file, FLUSH at the end), seqwrite (the same, over
+ * what is there but in the first run), seqread, randread and randwrite (4 KiB; FLUSH at the end), syncwrite
+ * (4 KiB with write-through). Data is stamped page by page, and held against that when read. The last figure
+ * of a line is the processor time of smbload itself for an operation.
  *
  * A message goes out from where it was built, and no more are built while the socket takes none, so that the
  * bytes are still in the processor's cache; of a large reply the rest is received by itself, so that nothing
@@ -93,6 +94,7 @@ struct test {
     bool timed;     /* runs for so many seconds, over items by chance */
     bool on_files;  /* items are files, else parts of the data file */
     bool is_write;  /* FLUSH at the end */
+    bool is_new;    /* into a new data file */
     bool is_single; /* one connection, one in flight */
 };
 
@@ -321,6 +323,12 @@ static const struct test tests[] = {
     {.name = "list", .begin = list_begin, .next = list_next, .is_single = true},
     {.name = "delete", .begin = delete_begin, .next = then_close, .on_files = true},
     {.name = "seqwrite", .begin = write_begin, .next = write_next, .io = MEGABYTE, .is_write = true},
+    {.name = "fill",
+     .begin = write_begin,
+     .next = write_next,
+     .io = MEGABYTE,
+     .is_write = true,
+     .is_new = true},
     {.name = "seqread", .begin = read_begin, .next = read_next, .io = MEGABYTE},
     {.name = "randread", .begin = read_begin, .next = read_next, .io = PAGE, .timed = true},
     {.name = "randwrite",
@@ -665,12 +673,40 @@ static double own_cpu(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
+static void open_data(void)
+{
+    for (unsigned i = 0; i < conn_count; i++) {
+        if (smb2wire_create(conns[i].wire, &(struct smb2wire_create){.name = "data", .access = 0x12019f},
+                            &conns[i].data) != 0)
+            die("the data file can't be opened");
+    }
+}
+
+/* The data file as a new one. What a server does later about the old one is not to fall into the test. */
+static void renew_data(void)
+{
+    struct smb2wire_create deletion = {
+        .name = "data", .access = 0x10080, .disposition = 1, .options = 0x1040};
+    struct smb2wire_file old;
+
+    for (unsigned i = 0; i < conn_count; i++) {
+        if (smb2wire_close_file(conns[i].wire, conns[i].data) != 0)
+            die("CLOSE");
+    }
+    if (smb2wire_create(conns[0].wire, &deletion, &old) != 0 || smb2wire_close_file(conns[0].wire, old) != 0)
+        die("the data file can't be deleted");
+    sleep(3);
+    open_data();
+}
+
 static void run(void)
 {
     unsigned used = test->is_single ? 1 : conn_count;
     double began, cpu, own, seconds;
     char cost[32] = "-";
 
+    if (test->is_new)
+        renew_data();
     if (warm_size > 0 && test->io == MEGABYTE && test->is_write)
         warm_memory();
     began = now();
@@ -744,11 +780,7 @@ static void open_files(void)
 
     if (status != 0 || smb2wire_close_file(conns[0].wire, dir) != 0)
         die("the folder can't be made");
-    for (unsigned i = 0; i < conn_count; i++) {
-        if (smb2wire_create(conns[i].wire, &(struct smb2wire_create){.name = "data", .access = 0x12019f},
-                            &conns[i].data) != 0)
-            die("the data file can't be opened");
-    }
+    open_data();
 }
 
 static void choose(const char *name)
