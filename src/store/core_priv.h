@@ -72,7 +72,8 @@ struct log_entry {
 
 struct log_space {
     uint64_t free_bytes, total_bytes; /* as the disk said */
-    uint64_t appended;                /* bytes accepted since then */
+    uint64_t queued;                  /* bytes that were accepted, but not written then */
+    uint64_t appended;                /* ... with those accepted since */
     uint64_t asked_ms;
 };
 

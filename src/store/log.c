@@ -631,13 +631,14 @@ uint64_t log_room(struct data *data)
     uint64_t kept = data->store->options.reserve_bytes + data->unwritten_bytes;
 
     if (space->asked_ms == 0 || now - space->asked_ms > SPACE_FRESH_MS ||
-        space->appended > SPACE_FRESH_BYTES || space->free_bytes < kept + space->appended + STEP_MOST) {
+        space->appended - space->queued > SPACE_FRESH_BYTES ||
+        space->free_bytes < kept + space->appended + STEP_MOST) {
         struct disk_space answer;
 
         if (disk_space(data->store->disk, &answer) == ERR_OK) {
             space->free_bytes = answer.free_bytes;
             space->total_bytes = answer.total_bytes;
-            space->appended = data->log.queued_bytes;
+            space->queued = space->appended = data->log.queued_bytes;
             space->asked_ms = now;
         }
     }
