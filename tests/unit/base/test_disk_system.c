@@ -292,6 +292,28 @@ static void listing_and_space(void **state)
     assert_int_equal(disk_unlink(disk, "two"), ERR_OK);
 }
 
+static void renaming(void **state)
+{
+    struct disk_file *one = make("one"), *two = make("two"), *again;
+
+    (void)state;
+    assert_int_equal(disk_pwrite(one, "1", 1, 0), ERR_OK);
+    assert_int_equal(disk_rename(disk, "one", "two"), ERR_EXIST);
+    assert_int_equal(disk_rename(disk, "none", "three"), ERR_NOENT);
+    assert_int_equal(disk_rename(disk, "one", "three"), ERR_OK);
+    assert_int_equal(disk_sync_names(disk), ERR_OK);
+    assert_int_equal(disk_open(disk, "one", DISK_READ, &again), ERR_NOENT);
+    assert_int_equal(disk_open(disk, "three", DISK_READ, &again), ERR_OK);
+    check(again, 0, "1", 1);
+    assert_int_equal(disk_pwrite(one, "3", 1, 0), ERR_OK); /* a handle from before */
+    check(again, 0, "3", 1);
+    disk_close(&again);
+    disk_close(&one);
+    disk_close(&two);
+    assert_int_equal(disk_unlink(disk, "two"), ERR_OK);
+    assert_int_equal(disk_unlink(disk, "three"), ERR_OK);
+}
+
 /* A link planted in the folder leads nowhere. */
 static void links_are_not_followed(void **state)
 {
@@ -313,7 +335,7 @@ int main(void)
         cmocka_unit_test(reading_and_writing),    cmocka_unit_test(long_vectors),
         cmocka_unit_test(short_writes),           cmocka_unit_test(nowait),
         cmocka_unit_test(allocate_and_punch),     cmocka_unit_test(listing_and_space),
-        cmocka_unit_test(links_are_not_followed),
+        cmocka_unit_test(links_are_not_followed), cmocka_unit_test(renaming),
     };
 
     return cmocka_run_group_tests(tests, open_disk, remove_disk);

@@ -365,6 +365,41 @@ static void names_come_and_go(void **state)
     assert_true(made > 0 && made < SEEDS);
 }
 
+/* Each of the two names by itself; synced, the new one alone. */
+static void renames_happen_or_not(void **state)
+{
+    unsigned outcomes = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct disk_file *file;
+        struct disk *disk = with_file(seed, 10, &file);
+        struct disk_file *other;
+        unsigned seen = 0;
+
+        assert_int_equal(disk_rename(disk, "none", "b"), ERR_NOENT);
+        assert_int_equal(disk_rename(disk, "f", "f"), ERR_EXIST);
+        assert_int_equal(disk_rename(disk, "f", "b"), ERR_OK);
+        assert_int_equal(disk_open(disk, "f", DISK_READ, &other), ERR_NOENT);
+        if (seed % 2 == 0)
+            assert_int_equal(disk_sync_names(disk), ERR_OK);
+        simdisk_power_cut(disk, seed);
+        disk_close(&file);
+        assert_int_equal(disk_list(disk, count_name, &seen), ERR_OK);
+        if (seed % 2 == 0)
+            assert_int_equal(seen, 2);
+        else
+            outcomes |= 1u << ((seen & 2) + (seen >> 5));
+        if (seen & 2) {
+            assert_int_equal(disk_open(disk, "b", DISK_READ, &other), ERR_OK);
+            assert_int_equal(size_of(other), 10);
+            disk_close(&other);
+        }
+        disk_destroy(&disk);
+    }
+    assert_int_equal(outcomes, 1 | 2 | 4 | 8); /* none, "f", "b", both */
+}
+
 static void old_handles_are_dead(void **state)
 {
     struct disk_file *file, *left;
@@ -696,6 +731,7 @@ int main(void)
         cmocka_unit_test(synced_truncate_and_punch),
         cmocka_unit_test(punches_happen_or_not),
         cmocka_unit_test(names_come_and_go),
+        cmocka_unit_test(renames_happen_or_not),
         cmocka_unit_test(old_handles_are_dead),
         cmocka_unit_test(failed_syncs_forget),
         cmocka_unit_test(forgotten_for_good),
