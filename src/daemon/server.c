@@ -321,7 +321,10 @@ static void describe(struct server *server)
     services_describe(&server->services, server->description, sizeof server->description);
     used = strlen(server->description);
     if (server->smb.port != 0)
-        snprintf(server->description + used, sizeof server->description - used, ", smb %u", server->smb.port);
+        snprintf(server->description + used, sizeof server->description - used, "%ssmb %u",
+                 used > 0 ? ", " : "", server->smb.port);
+    else if (used == 0)
+        snprintf(server->description, sizeof server->description, "no service is turned on");
 }
 
 int server_run(struct config *config)

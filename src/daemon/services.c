@@ -102,7 +102,7 @@ static enum err open_mountd(struct services *services, const struct config *conf
     struct onc_service *service;
     enum err err;
 
-    if (!config->mountd_port.on)
+    if (!config->nfs_port.on || !config->mountd_port.on)
         return ERR_OK;
     err = onc_service_open(services->onc, "mountd", &service);
     if (err == ERR_OK)
@@ -115,7 +115,8 @@ static enum err open_mountd(struct services *services, const struct config *conf
     return err;
 }
 
-/* NLM and NSM come together: without the notices of the one, the locks of the other outlive their hosts. */
+/* MOUNT, NLM and NSM serve NFS alone: without it none of them is on. NLM and NSM come together: without the
+ * notices of the one, the locks of the other outlive their hosts. */
 static enum err open_locking(struct services *services, const struct nfs_locking_options *locking,
                              const struct config *config, struct mappings *mappings)
 {
@@ -123,7 +124,7 @@ static enum err open_locking(struct services *services, const struct nfs_locking
     struct onc_service *nlm, *nsm;
     enum err err;
 
-    if (!config->nlm_port.on || !config->statd_port.on)
+    if (!config->nfs_port.on || !config->nlm_port.on || !config->statd_port.on)
         return ERR_OK;
     err = nfs_server_open_locking(services->nfs, locking);
     if (err == ERR_OK)
@@ -222,7 +223,5 @@ const char *services_describe(const struct services *services, char *text, size_
             used += (size_t)snprintf(text + used, size - used, "%s%s %u", used > 0 ? ", " : "", rows[i].name,
                                      rows[i].port);
     }
-    if (used == 0)
-        snprintf(text, size, "no service is turned on");
     return text;
 }

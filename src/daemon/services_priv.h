@@ -27,7 +27,7 @@ void services_shutdown(struct services *services, void (*done)(void *data), void
 /* After DONE, not inside it. */
 void services_close(struct services *services);
 
-/* "nfs 2049, mountd 20048, nlm 4045, statd 4046" into TEXT; returns TEXT. */
+/* "nfs 2049, mountd 20048, nlm 4045, statd 4046" into TEXT, without those that are off; returns TEXT. */
 const char *services_describe(const struct services *services, char *text, size_t size);
 
 #endif

@@ -71,6 +71,15 @@ wait $daemon_pid
 is "SIGINT ends it with 0" $? 0
 daemon_pid=
 
+# Without NFS what belongs to it is off, too.
+configure 'nfs port = 0
+smb port = any
+listen = 127.0.0.1'
+daemon_start
+check "SMB alone" grep -qE ' ready: smb [0-9]+$' "$daemon_log"
+daemon_stop
+configure 'listen = 127.0.0.1'
+
 # The port is taken.
 python3 -c 'import socket, time
 s = socket.socket(); s.bind(("127.0.0.1", 2049)); s.listen(); print("up", flush=True); time.sleep(30)' >taken &
