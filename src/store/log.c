@@ -95,32 +95,36 @@ static enum err file_open(struct log *log, uint32_t segment, unsigned flags, str
     return ERR_OK;
 }
 
-/* The file of a segment that begins: one that lies there unused, under its new name, whose blocks and pages
- * need not be made, or a new one. */
-static enum err file_make(struct log *log, uint32_t segment, struct log_file **file_r)
+/* Gives the file of an empty segment, if one was taken for that, the name of SEGMENT: its blocks and pages
+ * need not be made. False: there is none. */
+static bool reuse_file(struct log *log, uint32_t segment)
 {
     struct disk *disk = log->data->store->disk;
     uint32_t reused = log->reused;
     char old[20], new[20];
-    enum err err = ERR_NOENT;
+    enum err ignored;
 
     log->reused = 0;
+    if (reused == 0)
+        return false;
+    segment_name(reused, old);
     segment_name(segment, new);
-    if (reused != 0) {
-        segment_name(reused, old);
-        err = disk_rename(disk, old, new);
-        if (err != ERR_OK) {
-            enum err ignored = disk_unlink(disk, old);
-            (void)ignored;
-        }
-    }
-    if (err == ERR_OK) {
-        err = file_open(log, segment, DISK_WRITE, file_r);
-        if (err == ERR_OK)
-            err = disk_size((*file_r)->file, &(*file_r)->zeroed);
-    } else {
-        err = file_open(log, segment, DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE, file_r);
-    }
+    if (disk_rename(disk, old, new) == ERR_OK)
+        return true;
+    ignored = disk_unlink(disk, old);
+    (void)ignored;
+    return false;
+}
+
+/* The file of a segment that begins. */
+static enum err file_make(struct log *log, uint32_t segment, struct log_file **file_r)
+{
+    bool is_reused = reuse_file(log, segment);
+    unsigned flags = is_reused ? DISK_WRITE : DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE;
+    enum err err = file_open(log, segment, flags, file_r);
+
+    if (err == ERR_OK && is_reused)
+        err = disk_size((*file_r)->file, &(*file_r)->zeroed);
     if (err == ERR_OK)
         (*file_r)->is_new = (*file_r)->is_made = true;
     return err;
