@@ -265,8 +265,11 @@ static bool forget_segment(struct data *data, struct segment *segment)
 void gc_room_wanted(struct data *data, uint64_t bytes)
 {
     struct gc *gc = data->gc;
-    uint64_t now = clock_monotonic_ms();
+    uint64_t now;
 
+    if (bytes == 0)
+        return;
+    now = clock_monotonic_ms();
     if (now - gc->removed_ms >= WANTED_MS) {
         gc->removed_ms = now;
         gc->removed_bytes = 0;
