@@ -639,6 +639,15 @@ static void run(unsigned operations)
     }
 }
 
+/* At most OPERATIONS, until the power goes with disk call CALL from now, or all are answered. */
+static void run_into_cut(unsigned operations, uint64_t call)
+{
+    simdisk_set_nowait(w.disk, SIMDISK_NOWAIT_RANDOM);
+    simdisk_cut_at_call(w.disk, call);
+    run(operations);
+    (void)simloop_run_until_timed(w.loop, nobody_waits, NULL, 5000);
+}
+
 /* ---- tests ---- */
 
 static void test_power_cuts(void **state)
@@ -654,10 +663,7 @@ static void test_power_cuts(void **state)
         disks++;
         open_store();
         for (round = 0; round < 8; round++) {
-            simdisk_set_nowait(w.disk, SIMDISK_NOWAIT_RANDOM);
-            simdisk_cut_at_call(w.disk, 1 + below(150));
-            run(90);
-            (void)simloop_run_until_timed(w.loop, nobody_waits, NULL, 5000);
+            run_into_cut(90, 1 + below(150));
             cuts++;
             recover_and_verify(below(UINT64_MAX));
         }
@@ -682,10 +688,7 @@ static void test_power_cuts_in_reused_segments(void **state)
         run(60);
         for (round = 0; round < 4; round++) {
             w.is_steady = true;
-            simdisk_set_nowait(w.disk, SIMDISK_NOWAIT_RANDOM);
-            simdisk_cut_at_call(w.disk, 200 + below(600));
-            run(900);
-            (void)simloop_run_until_timed(w.loop, nobody_waits, NULL, 5000);
+            run_into_cut(900, 200 + below(600));
             cuts++;
             store_counters(w.store, &counters);
             used += counters.segments_reused > 0;
