@@ -242,6 +242,10 @@ struct store_read {
     uint32_t length;
     uint8_t *buffer; /* LENGTH bytes, which a worker may fill until DONE */
     void (*done)(struct store_read *read, enum err err);
+    /* NULL: what lies in the page cache is read on the loop. Else a worker reads it, too, unless workers have
+     * much to do; before DONE this is called, once, when the worker has found that it must wait for the disk.
+     */
+    void (*waits_for_disk)(struct store_read *read);
     /* out */
     uint32_t got; /* fewer than LENGTH only at the end of the file */
     bool eof;     /* the read reached the end of the file */

@@ -52,6 +52,8 @@ struct data_job {
     void (*drop)(struct data_job *job); /* frees it, calls nobody */
 };
 enum err job_submit(struct data *data, struct data_job *job) ERR_MUST_CHECK;
+/* From its DONE: the same job, with its number, as if it had not been back. */
+enum err job_submit_again(struct data_job *job) ERR_MUST_CHECK;
 /* Are all jobs that were submitted before NUMBER back? */
 bool jobs_are_back(const struct data *data, uint64_t number);
 

@@ -64,17 +64,37 @@ static void job_done(struct loop_job *base)
     tell_stopped(data);
 }
 
-enum err job_submit(struct data *data, struct data_job *job)
+static enum err submit(struct data *data, struct data_job *job)
 {
-    enum err err;
-
     job->data = data;
     job->job = (struct loop_job){.work = job_work, .done = job_done};
-    err = loop_submit(data->store->loop, &job->job);
+    return loop_submit(data->store->loop, &job->job);
+}
+
+enum err job_submit(struct data *data, struct data_job *job)
+{
+    enum err err = submit(data, job);
+
     if (err != ERR_OK)
         return err;
     job->number = data->next_job++;
     list_push_back(&data->jobs, &job->link);
+    data->job_count++;
+    return ERR_OK;
+}
+
+enum err job_submit_again(struct data_job *job)
+{
+    struct data *data = job->data;
+    struct list *behind = &data->jobs;
+    enum err err = submit(data, job);
+
+    if (err != ERR_OK)
+        return err;
+    while (behind->previous != &data->jobs &&
+           container_of(behind->previous, struct data_job, link)->number > job->number)
+        behind = behind->previous;
+    list_insert_after(behind->previous, &job->link);
     data->job_count++;
     return ERR_OK;
 }

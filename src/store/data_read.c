@@ -2,8 +2,10 @@
  * data_read.c - store_read and store_seek.
  *
  * What is in memory is copied and what is in the page cache is read at once, on the loop. From the first
- * piece that would wait for the disk on, pieces that lie on the disk go to one job. Every byte that comes
- * from a file is checked against the checksum of its chunk; a chunk that is wanted in part is read whole.
+ * piece that would wait for the disk on, pieces that lie on the disk go to one job. A caller that wants to
+ * know whether the disk is waited for has all of them go to the job, which reads what is in the page cache,
+ * comes back to tell and goes again for the rest. Every byte that comes from a file is checked against the
+ * checksum of its chunk; a chunk that is wanted in part is read whole.
  *
  * The job holds the blocks and the files it reads, nothing of the inode: their bytes are not given back
  * before jobs that began earlier are done (gc.c).
@@ -15,11 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Jobs under way, of whatever kind: workers that are this busy are not asked for what the loop can do. */
+enum { JOBS_MANY = 4 };
+
 struct read_job {
     struct data_job job;
     struct store_read *read;
     uint64_t ino;
+    bool wait; /* for the disk */
     enum err err;
+    size_t next; /* fragment to be read */
     size_t count, capacity;
     struct fragment fragments[];
 };
@@ -129,12 +136,15 @@ static void let_go(struct data *data, struct read_job *job)
 static void read_work(struct data_job *base)
 {
     struct read_job *job = container_of(base, struct read_job, job);
-    size_t i;
 
-    for (i = 0; i < job->count && job->err == ERR_OK; i++) {
-        job->err = fragment_read(&job->fragments[i], true);
-        if (job->err != ERR_OK)
-            fragment_report(job->ino, &job->fragments[i], job->err);
+    for (job->err = ERR_OK; job->next < job->count; job->next++) {
+        job->err = fragment_read(&job->fragments[job->next], job->wait);
+        if (job->err == ERR_AGAIN)
+            return;
+        if (job->err != ERR_OK) {
+            fragment_report(job->ino, &job->fragments[job->next], job->err);
+            return;
+        }
     }
 }
 
@@ -142,8 +152,17 @@ static void read_done(struct data_job *base)
 {
     struct read_job *job = container_of(base, struct read_job, job);
     struct store_read *read = job->read;
-    enum err err = job->err;
+    enum err err;
 
+    if (job->err == ERR_AGAIN) {
+        job->wait = true;
+        if (job_submit_again(base) == ERR_OK) {
+            read->waits_for_disk(read);
+            return;
+        }
+        read_work(base);
+    }
+    err = job->err;
     let_go(base->data, job);
     blocks_trim(base->data);
     free(job);
@@ -181,17 +200,19 @@ static enum err add_fragment(struct data *data, struct read_job **job_p, const s
 
 /* ---- store_read ---- */
 
-/* PIECE of a block, wanted at TO: at once, or added to the job. */
-static enum err read_piece(struct data *data, uint64_t ino, const struct piece *piece, uint8_t *to,
-                           struct read_job **job)
+/* PIECE of a block, wanted by READ at TO: at once, or added to the job. */
+static enum err read_piece(struct data *data, const struct store_read *read, const struct piece *piece,
+                           uint8_t *to, struct read_job **job)
 {
+    bool by_worker = read->waits_for_disk != NULL && data->job_count < JOBS_MANY;
+    uint64_t ino = read->inode->attr.ino;
     struct fragment fragment;
     bool copied;
     enum err err = fragment_find(data, ino, piece, to, &fragment, &copied);
 
     if (err != ERR_OK || copied)
         return err;
-    err = *job != NULL ? ERR_AGAIN : fragment_read(&fragment, false);
+    err = *job != NULL || by_worker ? ERR_AGAIN : fragment_read(&fragment, false);
     if (err == ERR_AGAIN)
         return add_fragment(data, job, &fragment);
     if (err != ERR_OK)
@@ -199,10 +220,13 @@ static enum err read_piece(struct data *data, uint64_t ino, const struct piece *
     return err;
 }
 
-static enum err read_range(struct data_inode *file, uint64_t offset, uint32_t length, uint8_t *to,
+/* The first LENGTH bytes that READ wants. */
+static enum err read_range(struct data_inode *file, const struct store_read *read, uint32_t length,
                            struct read_job **job)
 {
     struct data *data = file->inode->store->data;
+    uint64_t offset = read->offset;
+    uint8_t *to = read->buffer;
     enum piece_kind kind;
     struct node *node = NULL;
     bool found = false;
@@ -225,7 +249,7 @@ static enum err read_range(struct data_inode *file, uint64_t offset, uint32_t le
         if (node == NULL || piece.kind != PIECE_DATA) {
             memset(to, 0, piece.length);
         } else {
-            err = read_piece(data, file->inode->attr.ino, &piece, to, job);
+            err = read_piece(data, read, &piece, to, job);
             if (err != ERR_OK)
                 return err;
         }
@@ -242,6 +266,7 @@ static enum err begin_job(struct data *data, struct store_read *read, struct rea
 
     job->read = read;
     job->ino = read->inode->attr.ino;
+    job->wait = read->waits_for_disk == NULL;
     job->job.work = read_work;
     job->job.done = read_done;
     job->job.drop = read_drop;
@@ -252,6 +277,7 @@ static enum err begin_job(struct data *data, struct store_read *read, struct rea
         return ERR_WAIT;
     }
     /* No worker: slow, but right. */
+    job->wait = true;
     read_work(&job->job);
     err = job->err;
     let_go(data, job);
@@ -284,7 +310,7 @@ enum err store_read(struct store_read *read)
     data->foreground_bytes += length;
     err = file_of(inode, &file);
     if (err == ERR_OK)
-        err = read_range(file, read->offset, length, read->buffer, &job);
+        err = read_range(file, read, length, &job);
     if (err == ERR_OK && job != NULL)
         err = begin_job(data, read, job);
     else if (job != NULL) {

@@ -86,6 +86,7 @@ static inline void model_clone(const struct model_file *from, uint64_t from_offs
 struct data_wait {
     struct store_read read;
     struct store_write write;
+    unsigned told; /* that it waits for the disk */
     bool done;
     enum err err;
 };
@@ -98,6 +99,14 @@ static inline void data_read_done(struct store_read *read, enum err err)
     wait->err = err;
 }
 
+static inline void data_read_waits(struct store_read *read)
+{
+    struct data_wait *wait = container_of(read, struct data_wait, read);
+
+    assert_false(wait->done);
+    wait->told++;
+}
+
 static inline void data_write_done(struct store_write *write, enum err err)
 {
     struct data_wait *wait = container_of(write, struct data_wait, write);
@@ -106,18 +115,23 @@ static inline void data_write_done(struct store_write *write, enum err err)
     wait->err = err;
 }
 
+/* Some of them by a worker. */
 static inline enum err data_read(struct fixture *fixture, struct inode *inode, uint64_t offset,
                                  uint32_t length, uint8_t *to, uint32_t *got_r, bool *eof_r)
 {
     struct data_wait wait = {
         .read = {.inode = inode, .offset = offset, .length = length, .buffer = to, .done = data_read_done}};
-    enum err err = store_read(&wait.read);
+    enum err err;
 
+    if ((offset + length) % 3 == 0)
+        wait.read.waits_for_disk = data_read_waits;
+    err = store_read(&wait.read);
     if (err == ERR_WAIT) {
         while (!wait.done)
             loop_run_once(fixture->loop, true);
         err = wait.err;
     }
+    assert_true(wait.told <= 1);
     if (got_r != NULL)
         *got_r = wait.read.got;
     if (eof_r != NULL)

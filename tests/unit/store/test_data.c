@@ -2,6 +2,7 @@
  * test_data.c - file data: every call against byte arrays, across flushes, restarts and crashes.
  */
 #include "data_model.h"
+#include "store/core_priv.h"
 
 #include "dittofs/hash.h"
 
@@ -215,10 +216,138 @@ static void test_random(void **state)
         run_random(seed);
 }
 
+/* ---- reads by workers ---- */
+
+enum { READS = 6, READ_BYTES = 256 * 1024 };
+
+struct reads {
+    struct data_wait waits[READS];
+    uint8_t *bytes[READS];
+};
+
+static void begin_read(struct world *world, struct reads *reads, unsigned i, enum err wanted)
+{
+    struct data_wait *wait = &reads->waits[i];
+
+    reads->bytes[i] = malloc(READ_BYTES);
+    assert_non_null(reads->bytes[i]);
+    *wait = (struct data_wait){.read = {.inode = data_inode_of(&world->fixture, world->files[0].ino),
+                                        .length = READ_BYTES,
+                                        .buffer = reads->bytes[i],
+                                        .done = data_read_done,
+                                        .waits_for_disk = data_read_waits}};
+    assert_int_equal(store_read(&wait->read), wanted);
+    if (wanted == ERR_OK)
+        wait->done = true;
+}
+
+static void end_read(struct world *world, struct reads *reads, unsigned i)
+{
+    struct data_wait *wait = &reads->waits[i];
+
+    assert_true(wait->done);
+    assert_int_equal(wait->err, ERR_OK);
+    assert_int_equal(wait->read.got, READ_BYTES);
+    assert_memory_equal(reads->bytes[i], world->files[0].bytes, READ_BYTES);
+    inode_unref(&wait->read.inode);
+    free(reads->bytes[i]);
+}
+
+/* A file whose bytes are on the disk and not in the store's memory. */
+static void make_stored(struct world *world)
+{
+    struct inode *inode = data_inode_of(&world->fixture, world->files[0].ino);
+
+    random_set_seed(11);
+    fill_random(world->scratch, READ_BYTES);
+    assert_int_equal(data_write(&world->fixture, inode, 0, world->scratch, READ_BYTES, false), ERR_OK);
+    model_write(&world->files[0], 0, world->scratch, READ_BYTES);
+    inode_unref(&inode);
+    fixture_restart(&world->fixture);
+    simloop_run_until_idle(world->fixture.loop);
+}
+
+/* What is in the page cache a worker reads, and nobody is told; of the disk they are told, once. Workers that
+ * have much to do are left alone. */
+static void by_worker(void **state)
+{
+    static const enum simdisk_nowait hows[] = {SIMDISK_NOWAIT_READS, SIMDISK_NOWAIT_AGAIN};
+    struct world world;
+
+    (void)state;
+    world_start(&world);
+    make_stored(&world);
+    for (unsigned k = 0; k < 2; k++) {
+        struct reads reads;
+
+        simdisk_set_nowait(world.fixture.disk, hows[k]);
+        for (unsigned i = 0; i < READS; i++)
+            begin_read(&world, &reads, i, i >= 4 && k == 0 ? ERR_OK : ERR_WAIT);
+        simloop_run_until_idle(world.fixture.loop);
+        for (unsigned i = 0; i < READS; i++) {
+            assert_int_equal(reads.waits[i].told, k == 1);
+            end_read(&world, &reads, i);
+        }
+    }
+    world_end(&world);
+}
+
+/* A job that goes again for the disk is as old as it was: what it reads is not given back before. */
+static void keeps_its_age(void **state)
+{
+    struct world world;
+    struct data *data;
+    struct reads reads;
+    uint64_t next;
+
+    (void)state;
+    world_start(&world);
+    make_stored(&world);
+    data = world.fixture.store->data;
+    simdisk_set_nowait(world.fixture.disk, SIMDISK_NOWAIT_AGAIN);
+    begin_read(&world, &reads, 0, ERR_WAIT);
+    next = data->next_job;
+    assert_false(jobs_are_back(data, next));
+    begin_read(&world, &reads, 1, ERR_WAIT);
+    while (reads.waits[0].told == 0)
+        loop_run_once(world.fixture.loop, true);
+    assert_false(jobs_are_back(data, next));
+    while (!reads.waits[0].done)
+        loop_run_once(world.fixture.loop, true);
+    assert_true(jobs_are_back(data, next));
+    simloop_run_until_idle(world.fixture.loop);
+    end_read(&world, &reads, 0);
+    end_read(&world, &reads, 1);
+    world_end(&world);
+}
+
+/* Without a worker for the second way the loop goes it. */
+static void no_worker(void **state)
+{
+    struct world world;
+    struct reads reads;
+
+    (void)state;
+    world_start(&world);
+    make_stored(&world);
+    simdisk_set_nowait(world.fixture.disk, SIMDISK_NOWAIT_AGAIN);
+    begin_read(&world, &reads, 0, ERR_WAIT);
+    simloop_refuse_jobs(world.fixture.loop, 1);
+    simloop_run_until_idle(world.fixture.loop);
+    end_read(&world, &reads, 0);
+    begin_read(&world, &reads, 0, ERR_OK);
+    end_read(&world, &reads, 0);
+    simloop_refuse_jobs(world.fixture.loop, 0);
+    world_end(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),
+        cmocka_unit_test(by_worker),
+        cmocka_unit_test(keeps_its_age),
+        cmocka_unit_test(no_worker),
     };
 
     log_set_level(LOG_LEVEL_WARNING);
