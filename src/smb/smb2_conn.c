@@ -28,11 +28,15 @@ static struct smb2_conn *conn_of(void *owner)
 
 static void take_frames(struct smb2_conn *conn);
 
+bool smb2__conn_is_full(const struct smb2_conn *conn)
+{
+    return conn->sealing_bytes >= SMB2_SEALING_MAX || net_conn_is_congested(conn->net);
+}
+
 static bool must_pause(const struct smb2_conn *conn)
 {
     return conn->working || conn->message_count - conn->async_count >= SMB2_MESSAGES_MAX ||
-           conn->message_bytes >= SMB2_BYTES_MAX || conn->sealing_bytes >= SMB2_SEALING_MAX ||
-           net_conn_is_congested(conn->net);
+           conn->message_bytes >= SMB2_BYTES_MAX || smb2__conn_is_full(conn);
 }
 
 /* Small requests are read together; of a large one what is not there yet goes straight to its buffer. */
@@ -163,6 +167,7 @@ static void on_drained(struct net_conn *net, void *owner)
 
 void smb2__conn_ready(struct smb2_conn *conn)
 {
+    smb2__read_slots_ready(conn);
     if (!conn->paused || conn->closing || conn->net == NULL || must_pause(conn))
         return;
     conn->paused = false;
@@ -197,6 +202,7 @@ static void on_closed(struct net_conn *net, void *owner, enum err why)
     loop_timer_stop(&conn->resume);
     while (!list_is_empty(&conn->messages))
         smb2__message_detach(list_first(&conn->messages, struct smb2_message, link));
+    smb2__read_slots_leave(conn);
     while (!list_is_empty(&conn->channels))
         smb2__channel_end(list_first(&conn->channels, struct smb2_channel, conn_link));
     smb2__notices_resend(conn);
@@ -242,6 +248,8 @@ struct smb2_conn *smb2__conn_of_wire(struct smb_server *server, struct net_conn 
     smb2__window_init(&conn->window);
     list_init(&conn->channels);
     list_init(&conn->messages);
+    list_init(&conn->reads);
+    list_init(&conn->read_slots_link);
     list_init(&conn->notices);
     list_push_back(&server->conns, &conn->link);
     conn->resume.callback = on_resume;

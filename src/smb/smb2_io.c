@@ -1,13 +1,15 @@
 /*
  * smb2_io.c - READ and WRITE (MS-SMB2 2.2.19, 2.2.21, 3.3.5.12, 3.3.5.13).
  *
- * READ has the store fill the reply in place. WRITE hands the message's buffer to the store, which keeps its
- * own reference. Byte ranges of SMB are mandatory, those of NFS are not (lock.h). A WRITE is durable before
- * the reply only when the client asked for that; else FLUSH is what makes it so.
+ * READ has the store fill the reply in place; few large ones are under way at a time (smb2_read_slots.c).
+ * WRITE hands the message's buffer to the store, which keeps its own reference. Byte ranges of SMB are
+ * mandatory, those of NFS are not (lock.h). A WRITE is durable before the reply only when the client asked
+ * for that; else FLUSH is what makes it so.
  */
 #include "smb/smb2_priv.h"
 
 enum { FLAG_WRITE_THROUGH = 1, FLAG_UNBUFFERED_WRITE = 2, READ_BODY = 16, CREDIT_BYTES = 65536 };
+enum { LARGE_READ = 512 * 1024 }; /* a worker's way costs more than it gains on less */
 
 struct io_args {
     uint32_t length, minimum, flags, channel;
@@ -69,16 +71,59 @@ static void on_read(struct store_read *read, enum err err)
     struct vfs_read *vfs = container_of(read, struct vfs_read, store);
     struct smb2_request *request = container_of(vfs, struct smb2_request, read);
 
+    /* First, so that a worker reads while this one is sent. */
+    smb2__read_slot_give(request);
     smb2__request_done(request, err == ERR_OK ? finish_read(request) : smb2__status(err));
+}
+
+static void on_read_waits(struct store_read *read)
+{
+    struct vfs_read *vfs = container_of(read, struct vfs_read, store);
+
+    smb2__read_slot_give(container_of(vfs, struct smb2_request, read));
+}
+
+/* Worth a worker's while, and that of the loop to wait for one: what is alone in its message. */
+static bool is_large_read(const struct smb2_request *request, uint32_t length)
+{
+    return length >= LARGE_READ && request->message->count == 1 &&
+           request->message->next_at == request->message->length;
+}
+
+static uint32_t read_into_reply(struct smb2_request *request, const struct io_args *args, bool is_large)
+{
+    struct writer *writer = smb2_reply(request);
+    uint8_t *buffer;
+    enum err err;
+
+    smb2__reply_large(request, args->length);
+    writer_le16(writer, 17);
+    writer_u8(writer, SMB2_HEADER_SIZE + READ_BODY);
+    writer_u8(writer, 0);
+    writer_zeros(writer, 12);
+    buffer = args->length > 0 ? writer_reserve(writer, args->length) : NULL;
+    if (writer->failed)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    request->final_status = args->minimum;
+    request->read.store = (struct store_read){.inode = request->open->inode,
+                                              .offset = args->offset,
+                                              .length = args->length,
+                                              .buffer = buffer,
+                                              .done = on_read,
+                                              .waits_for_disk = is_large ? on_read_waits : NULL};
+    if (args->length == 0)
+        return finish_read(request);
+    err = vfs_read(&request->context, &request->read, VFS_IO_OPEN_HANDLE);
+    if (err == ERR_WAIT)
+        return SMB2_WAIT;
+    return err == ERR_OK ? finish_read(request) : smb2__status(err);
 }
 
 uint32_t smb2__read(struct smb2_request *request)
 {
-    struct writer *writer = smb2_reply(request);
     struct io_args args = {.length = 0};
-    uint8_t *buffer;
     uint32_t status;
-    enum err err;
+    bool is_large;
 
     if (!decode_read(request, &args) || args.channel != 0 || !smb2__is_paid(request, args.length) ||
         args.length > SMB2_IO_MAX || args.offset > INT64_MAX - (uint64_t)args.length)
@@ -92,26 +137,13 @@ uint32_t smb2__read(struct smb2_request *request)
         status = check_lock(request, &args, false);
     if (status != STATUS_SUCCESS)
         return status;
-    smb2__reply_large(request, args.length);
-    writer_le16(writer, 17);
-    writer_u8(writer, SMB2_HEADER_SIZE + READ_BODY);
-    writer_u8(writer, 0);
-    writer_zeros(writer, 12);
-    buffer = args.length > 0 ? writer_reserve(writer, args.length) : NULL;
-    if (writer->failed)
-        return STATUS_INSUFFICIENT_RESOURCES;
-    request->final_status = args.minimum;
-    request->read.store = (struct store_read){.inode = request->open->inode,
-                                              .offset = args.offset,
-                                              .length = args.length,
-                                              .buffer = buffer,
-                                              .done = on_read};
-    if (args.length == 0)
-        return finish_read(request);
-    err = vfs_read(&request->context, &request->read, VFS_IO_OPEN_HANDLE);
-    if (err == ERR_WAIT)
+    is_large = is_large_read(request, args.length);
+    if (is_large && !smb2__read_slot_take(request))
         return SMB2_WAIT;
-    return err == ERR_OK ? finish_read(request) : smb2__status(err);
+    status = read_into_reply(request, &args, is_large);
+    if (status != SMB2_WAIT)
+        smb2__read_slot_give(request);
+    return status;
 }
 
 /* ---- WRITE ---- */

@@ -461,6 +461,13 @@ static uint32_t check_size(struct smb2_request *request)
 /* What is no command at all: its reply is signed like others'. */
 static const struct smb2_command_row unknown_command = {.name = "unknown", .needs = SMB2_NEEDS_SESSION};
 
+static uint32_t run_command(struct smb2_request *request)
+{
+    return request->tree != NULL && request->tree->is_ipc && request->row->run_pipe != NULL
+               ? request->row->run_pipe(request)
+               : request->row->run(request);
+}
+
 static uint32_t begin_request(struct smb2_request *request)
 {
     struct smb2_message *message = request->message;
@@ -488,14 +495,10 @@ static uint32_t begin_request(struct smb2_request *request)
         status = smb2__request_open_at(request, request->row->file_at);
     if (status == STATUS_SUCCESS)
         status = smb2__replay_begin(request);
-    if (status != STATUS_SUCCESS)
-        return status;
-    return request->tree != NULL && request->tree->is_ipc && request->row->run_pipe != NULL
-               ? request->row->run_pipe(request)
-               : request->row->run(request);
+    return status == STATUS_SUCCESS ? run_command(request) : status;
 }
 
-/* ---- requests that others' caching grants are in the way of ---- */
+/* ---- requests that wait and are run again: for others' caching grants, for a slot ---- */
 
 static void clear_request(struct smb2_request *request)
 {
@@ -516,13 +519,29 @@ static void cancel_grant_wait(struct smb2_request *request)
     smb2__request_done(request, STATUS_CANCELLED);
 }
 
-static uint32_t start_request(struct smb2_request *request);
+static uint32_t start_request(struct smb2_request *request, uint32_t (*begin)(struct smb2_request *request));
+
+static void run_again(struct smb2_request *request, uint32_t (*begin)(struct smb2_request *request))
+{
+    uint32_t status;
+
+    writer_truncate(smb2_reply(request), request->reply_at + SMB2_HEADER_SIZE);
+    request->body = reader_of(request->data + SMB2_HEADER_SIZE, request->length - SMB2_HEADER_SIZE);
+    status = start_request(request, begin);
+    if (status != SMB2_WAIT)
+        smb2__request_done(request, status);
+}
+
+void smb2__request_resume(struct smb2_request *request)
+{
+    request->cancel = NULL;
+    run_again(request, run_command);
+}
 
 /* What was in the way has gone. Session, share and file may have, too, so everything is looked at anew. */
 static void on_grants_broken(struct grant_waiter *waiter, enum err err)
 {
     struct smb2_request *request = container_of(waiter, struct smb2_request, grants);
-    uint32_t status;
 
     (void)err; /* ERR_OK always */
     request->cancel = NULL;
@@ -531,23 +550,19 @@ static void on_grants_broken(struct grant_waiter *waiter, enum err err)
         return;
     }
     clear_request(request);
-    writer_truncate(smb2_reply(request), request->reply_at + SMB2_HEADER_SIZE);
-    request->body = reader_of(request->data + SMB2_HEADER_SIZE, request->length - SMB2_HEADER_SIZE);
-    status = start_request(request);
-    if (status != SMB2_WAIT)
-        smb2__request_done(request, status);
+    run_again(request, begin_request);
 }
 
 /* Runs the request. One that vfs has answered with ERR_DELAY has changed nothing: it is suspended, and run
  * again when the breaks are over, as if it came only then. */
-static uint32_t start_request(struct smb2_request *request)
+static uint32_t start_request(struct smb2_request *request, uint32_t (*begin)(struct smb2_request *request))
 {
     struct smb2_message *message = request->message;
     uint32_t status;
 
     request->grants = (struct grant_waiter){.done = on_grants_broken};
     message->running = true;
-    status = begin_request(request);
+    status = begin(request);
     message->running = false;
     grant_tell(message->server->state); /* before the reply, as clients expect */
     if (request->grants.file == NULL)
@@ -673,7 +688,7 @@ static bool run_requests(struct smb2_message *message)
         write_header(request);
         if (message->replies.failed)
             return false;
-        status = start_request(request);
+        status = start_request(request, begin_request);
         if (status == SMB2_WAIT) {
             request->waiting = true;
             return true;

@@ -132,6 +132,14 @@ uint16_t smb2__window_grant(struct smb2_window *window, uint16_t wanted);
 
 /* ---- connection ---- */
 
+/* Those of large READs (smb2_read_slots.c). */
+struct smb2_read_slots {
+    unsigned taken;
+    struct list conns; /* with READs that may begin */
+    bool is_beginning;
+    struct loop_timer timer;
+};
+
 struct smb_server {
     struct loop *loop;
     struct vfs *vfs;
@@ -163,7 +171,8 @@ struct smb_server {
     uint64_t next_session, next_file, next_conn;
     uint32_t message_count; /* in flight, of all connections */
     struct smb_shares *shares;
-    struct list watches;        /* smb2_notify.c */
+    struct list watches; /* smb2_notify.c */
+    struct smb2_read_slots read_slots;
     bool restores_times;        /* that is no change */
     struct smb2_tunnel *tunnel; /* smb2_tunnel.c */
     struct vfs_listener notify_listener;
@@ -213,6 +222,8 @@ struct smb2_conn {
     uint32_t message_count, async_count;
     size_t message_bytes;
     size_t sealing_bytes; /* of replies that workers sign or encrypt */
+    struct list reads;    /* requests that wait for a slot */
+    struct list read_slots_link;
     uint64_t next_async;
     struct loop_timer idle, resume;
     /* smb2_notice.c */
@@ -227,6 +238,8 @@ extern const struct net_conn_events smb2__conn_events;
 void smb2__conn_close(struct smb2_conn *conn, bool drain);
 /* A message ended: go on reading if that was the reason not to. */
 void smb2__conn_ready(struct smb2_conn *conn);
+/* Should nothing more be made for it to send? smb2__conn_ready comes afterwards. */
+bool smb2__conn_is_full(const struct smb2_conn *conn);
 void smb2__server_check_stopped(struct smb_server *server);
 
 /* ---- machines, sessions, trees, opens ---- */
@@ -502,6 +515,7 @@ struct smb2_request {
     uint32_t sent_status; /* of its reply */
     struct vfs_context context;
     struct vfs_read read;
+    bool has_read_slot;
     struct vfs_write write;
     struct store_waiter durable;
     struct lock_waiter lock;
@@ -583,6 +597,9 @@ void smb2__message_go_on(struct smb2_message *message, bool *broken_r);
 void smb2__message_free(struct smb2_message *message);
 /* Ends a request that waited. */
 void smb2__request_done(struct smb2_request *request, uint32_t status);
+/* Runs a request that waited, and changed nothing, again; its session, share and file are those that it
+ * found. */
+void smb2__request_resume(struct smb2_request *request);
 /* Sends STATUS_PENDING for a request that may wait long; CANCEL will find it. False: too many do already,
  * this one should end with STATUS_INSUFFICIENT_RESOURCES. */
 bool smb2__request_pending(struct smb2_request *request);
@@ -601,6 +618,20 @@ void smb2__message_detach(struct smb2_message *message);
 /* One that its session has kept. */
 void smb2__message_forget(struct smb2_message *message);
 void smb2__message_cancel(struct smb2_conn *conn, const struct smb2_header *header);
+
+/* ---- large READs (smb2_read_slots.c) ---- */
+
+/* May REQUEST begin? False: it waits, and is resumed when it may. */
+bool smb2__read_slot_take(struct smb2_request *request) MUST_CHECK;
+/* It has ended, or takes longer than what slots are for. Begins others: not from within a message. Fine
+ * without a slot. */
+void smb2__read_slot_give(struct smb2_request *request);
+/* CONN may take replies again. */
+void smb2__read_slots_ready(struct smb2_conn *conn);
+/* CONN ends; its requests have left already. */
+void smb2__read_slots_leave(struct smb2_conn *conn);
+/* No connection is left. */
+void smb2__read_slots_stop(struct smb_server *server);
 
 /* ---- channel sequence (smb2_replay.c) ---- */
 

@@ -57,6 +57,7 @@ enum err smb_server_open(struct loop *loop, struct vfs *vfs, struct state *state
     list_init(&server->listeners);
     list_init(&server->conns);
     list_init(&server->watches);
+    list_init(&server->read_slots.conns);
     hashtable_init(&server->leases);
     err = cred_delays_open(DELAYS_MAX, &server->delays);
     if (err != ERR_OK) {
@@ -140,6 +141,7 @@ void smb_server_close(struct smb_server **server)
     invariant(list_is_empty(&gone->conns) && list_is_empty(&gone->listeners) && gone->message_count == 0);
     invariant(gone->sessions.count == 0 && gone->opens.count == 0 && gone->clients.count == 0);
     invariant(gone->leases.count == 0);
+    smb2__read_slots_stop(gone);
     hashtable_free(&gone->leases);
     hashtable_free(&gone->sessions);
     hashtable_free(&gone->opens);

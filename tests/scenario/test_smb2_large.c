@@ -1,7 +1,8 @@
 /*
  * test_smb2_large.c - messages that workers decrypt, check, encrypt and sign: their content, their order, bad
  * signatures, connections that end meanwhile, and how many are made for a client that takes none. Again with
- * a loop that decrypts and checks itself.
+ * a loop that decrypts and checks itself. READs that wait for a slot: others' turns, files that are closed
+ * and connections that end meanwhile, and what waits for the disk.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +12,12 @@
 
 #include "dittofs/buf.h"
 #include "dittofs/loop.h"
+#include "simdisk.h"
 #include "smbworld.h"
+#include "smb/smb2_priv.h"
+#include "store/data_priv.h"
 
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +46,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct smb2c_opened open_file(struct smb2client *client, const char *name)
+static struct smb2c_opened open_named(struct smb2client *client, const char *name)
 {
     struct smb2c_create create = {.name = name, .share = SMB2C_SHARE_ALL, .disposition = SMB2C_OPEN_IF};
     struct smb2c_opened opened;
@@ -98,7 +103,7 @@ static void contents(void **state)
         client->signing_offer = rows[i].signing;
         smbworld_log_on(client, "alice", "a");
         client->encrypts = rows[i].encrypts;
-        file = open_file(client, "f");
+        file = open_named(client, "f");
         assert_int_equal(smb2client_write(client, file.file, 0, bytes, MIB), STATUS_SUCCESS);
         assert_int_equal(smb2client_read(client, file.file, 0, MIB, &got), STATUS_SUCCESS);
         assert_int_equal(got.left, MIB);
@@ -115,7 +120,7 @@ static void order(void **state)
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
         struct smb2client *client = smbworld_client(world, "alice");
-        struct smb2c_opened file = open_file(client, "f");
+        struct smb2c_opened file = open_named(client, "f");
         uint8_t *bytes = bytes_of(i), *others = bytes_of(i + 100);
         struct writer body;
         uint64_t ids[3];
@@ -143,7 +148,7 @@ static void order(void **state)
 static void bad_signatures(void **state)
 {
     struct smb2client *client = smbworld_client(world, "alice"), *other = smbworld_client(world, "alice");
-    struct smb2c_opened file = open_file(client, "f");
+    struct smb2c_opened file = open_named(client, "f");
     uint8_t *bytes = bytes_of(1);
     struct smb2_key *right = client->sign_key;
     struct writer body;
@@ -171,7 +176,7 @@ static void ends(void **state)
     (void)state;
     for (unsigned i = 0; i < 4; i++) {
         struct smb2client *client = smbworld_client(world, "alice");
-        struct smb2c_opened file = open_file(client, "f");
+        struct smb2c_opened file = open_named(client, "f");
         uint8_t *bytes = bytes_of(i);
         struct writer body;
 
@@ -210,53 +215,290 @@ static void read_body(struct writer *body, const uint8_t *file, uint32_t length)
     writer_zeros(body, 17);
 }
 
+static void take_credits(struct smb2client *client, unsigned reads)
+{
+    while (client->credits < reads * 16)
+        assert_int_equal(smb2client_echo(client), STATUS_SUCCESS);
+}
+
+static void send_reads(struct smb2client *client, const uint8_t *file, uint64_t *ids, unsigned count)
+{
+    struct writer body;
+
+    read_body(&body, file, MIB);
+    for (unsigned k = 0; k < count; k++)
+        ids[k] = smb2client_send(client, SMB2C_READ, &body);
+    writer_free(&body);
+}
+
+static void wait_reads(struct smb2client *client, const uint64_t *ids, unsigned count, const uint8_t *bytes)
+{
+    for (unsigned k = 0; k < count; k++) {
+        struct reader got;
+
+        assert_int_equal(smb2client_wait(client, ids[k]), STATUS_SUCCESS);
+        assert_true(smb2client_part(client, 64 + 16, MIB, &got));
+        assert_memory_equal(got.at, bytes, MIB);
+    }
+}
+
 /* Replies are made as they are taken: many large READs at once need the memory of a few. */
 static void many_reads(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
         struct smb2client *client = smbworld_client(world, "alice");
-        struct smb2c_opened file = open_file(client, "f");
+        struct smb2c_opened file = open_named(client, "f");
         uint8_t *bytes = bytes_of(i);
         size_t before;
-        struct writer body;
         uint64_t ids[READS];
 
         assert_int_equal(smb2client_write(client, file.file, 0, bytes, MIB), STATUS_SUCCESS);
         assert_int_equal(smb2client_flush(client, file.file), STATUS_SUCCESS);
-        while (client->credits < READS * 16) {
-            struct writer echo;
-
-            writer_init_growing(&echo, 4);
-            writer_le32(&echo, 4);
-            assert_int_equal(smb2client_call(client, SMB2C_ECHO, &echo), STATUS_SUCCESS);
-            writer_free(&echo);
-        }
+        take_credits(client, READS);
         client->encrypts = i == 1;
         client->pump = pump_and_watch;
-        read_body(&body, file.file, MIB);
         before = kept_most = buf_bytes_in_use();
-        for (unsigned k = 0; k < READS; k++)
-            ids[k] = smb2client_send(client, SMB2C_READ, &body);
-        writer_free(&body);
+        send_reads(client, file.file, ids, READS);
         for (unsigned k = 0; k < 200; k++)
             pump_and_watch(world);
-        for (unsigned k = 0; k < READS; k++) {
-            struct reader got;
-
-            assert_int_equal(smb2client_wait(client, ids[k]), STATUS_SUCCESS);
-            assert_true(smb2client_part(client, 64 + 16, MIB, &got));
-            assert_memory_equal(got.at, bytes, MIB);
-        }
+        wait_reads(client, ids, READS, bytes);
         assert_true(kept_most > before && kept_most - before < KEPT_MOST);
         free(bytes);
         smb2client_close(&client);
     }
 }
 
+/* ---- READs that wait for a slot ---- */
+
+/* A file whose bytes are not in the store's memory. */
+static uint8_t *make_stored(void)
+{
+    struct smb2client *client = smbworld_client(world, "alice");
+    struct smb2c_opened file = open_named(client, "f");
+    uint8_t *bytes = bytes_of(77);
+
+    assert_int_equal(smb2client_write(client, file.file, 0, bytes, MIB), STATUS_SUCCESS);
+    smb2client_close(&client);
+    smbworld_restart(world);
+    return bytes;
+}
+
+static struct smb2client *reader_of_f(struct smb2c_opened *file_r)
+{
+    struct smb2client *client = smbworld_client(world, "alice");
+
+    *file_r = open_named(client, "f");
+    take_credits(client, READS);
+    return client;
+}
+
+static void what_waits_for_the_disk(void **state)
+{
+    static const enum simdisk_nowait hows[] = {SIMDISK_NOWAIT_READS, SIMDISK_NOWAIT_AGAIN,
+                                               SIMDISK_NOWAIT_RANDOM};
+    uint8_t *bytes = make_stored();
+    struct smb2c_opened file;
+    struct smb2client *client = reader_of_f(&file);
+    uint64_t ids[READS];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hows / sizeof *hows; i++) {
+        simdisk_set_nowait(world->nfs->disk, hows[i]);
+        send_reads(client, file.file, ids, READS);
+        wait_reads(client, ids, READS, bytes);
+    }
+    free(bytes);
+    smb2client_close(&client);
+}
+
+static unsigned most_jobs;
+
+static void pump_and_count(void *data)
+{
+    const struct smbworld *of = data;
+
+    loop_run_once(of->nfs->loop, false);
+    if (data_jobs(of->nfs->store) > most_jobs)
+        most_jobs = (unsigned)data_jobs(of->nfs->store);
+}
+
+/* Two at a time come from the page cache; the disk is asked for more. */
+static void at_a_time(void **state)
+{
+    uint8_t *bytes = make_stored();
+    struct smb2c_opened file;
+    struct smb2client *client = reader_of_f(&file);
+    uint64_t ids[READS];
+
+    (void)state;
+    client->pump = pump_and_count;
+    for (unsigned i = 0; i < 2; i++) {
+        simdisk_set_nowait(world->nfs->disk, i == 0 ? SIMDISK_NOWAIT_READS : SIMDISK_NOWAIT_AGAIN);
+        most_jobs = 0;
+        send_reads(client, file.file, ids, READS);
+        wait_reads(client, ids, READS, bytes);
+        assert_true(i == 0 ? most_jobs == 2 : most_jobs > 2);
+    }
+    free(bytes);
+    smb2client_close(&client);
+}
+
+/* ---- order ---- */
+
+enum { WORKERS = 4 }; /* of libuv, unless it is told otherwise */
+
+static sem_t work_may_end;
+static struct loop_job busy[WORKERS];
+
+static void keep_busy(struct loop_job *job)
+{
+    (void)job;
+    while (sem_wait(&work_may_end) != 0)
+        ;
+}
+
+static void ignore_job(struct loop_job *job)
+{
+    (void)job;
+}
+
+static unsigned length_of(const struct list *list)
+{
+    const struct list *link;
+    unsigned length = 0;
+
+    list_for_each(link, list) length++;
+    return length;
+}
+
+/* How many of the READS that came first wait, and the one that came last. */
+static void count_waiting(unsigned *first_r, unsigned *last_r)
+{
+    const struct list *conns = &world->server->conns;
+
+    *first_r = length_of(&container_of(conns->next, struct smb2_conn, link)->reads);
+    *last_r = length_of(&container_of(conns->previous, struct smb2_conn, link)->reads);
+}
+
+/* One client's many don't keep another one's waiting. */
+static void in_turn(void **state)
+{
+    uint8_t *bytes = make_stored();
+    struct smb2c_opened file, greedy_file;
+    struct smb2client *greedy = reader_of_f(&greedy_file), *client = reader_of_f(&file);
+    uint64_t id, greedy_ids[READS];
+    unsigned waiting, greedy_waiting;
+
+    (void)state;
+    assert_int_equal(sem_init(&work_may_end, 0, 0), 0);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        busy[i] = (struct loop_job){.work = keep_busy, .done = ignore_job};
+        assert_int_equal(loop_submit(world->nfs->loop, &busy[i]), ERR_OK);
+    }
+    send_reads(greedy, greedy_file.file, greedy_ids, READS);
+    do {
+        nfsworld_turn(world->nfs, 1);
+        count_waiting(&greedy_waiting, &waiting);
+    } while (greedy_waiting < READS - 2);
+    send_reads(client, file.file, &id, 1);
+    do {
+        nfsworld_turn(world->nfs, 1);
+        count_waiting(&greedy_waiting, &waiting);
+    } while (waiting == 0);
+    for (unsigned i = 0; i < WORKERS; i++)
+        sem_post(&work_may_end);
+    while (waiting > 0) {
+        nfsworld_turn(world->nfs, 1);
+        count_waiting(&greedy_waiting, &waiting);
+    }
+    assert_true(greedy_waiting >= READS - 3); /* two that began at once, and one */
+    wait_reads(client, &id, 1, bytes);
+    wait_reads(greedy, greedy_ids, READS, bytes);
+    sem_destroy(&work_may_end);
+    free(bytes);
+    smb2client_close(&client);
+    smb2client_close(&greedy);
+}
+
+/* Nor does one that takes no replies, whether they are encrypted or not, and its end is no harm. */
+static void held_up(void **state)
+{
+    uint8_t *bytes = make_stored();
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct smb2c_opened file, lazy_file;
+        struct smb2client *client = reader_of_f(&file), *lazy = reader_of_f(&lazy_file);
+        uint64_t ids[READS], lazy_ids[READS];
+
+        lazy->encrypts = i % 2 == 1;
+        send_reads(lazy, lazy_file.file, lazy_ids, READS);
+        send_reads(client, file.file, ids, READS);
+        wait_reads(client, ids, READS, bytes);
+        if (i < 2)
+            wait_reads(lazy, lazy_ids, READS, bytes);
+        smb2client_close(&lazy);
+        send_reads(client, file.file, ids, READS);
+        wait_reads(client, ids, READS, bytes);
+        smb2client_close(&client);
+    }
+    free(bytes);
+}
+
+/* What came before a CLOSE is read. */
+static void closed_meanwhile(void **state)
+{
+    uint8_t *bytes = make_stored();
+    struct smb2c_opened file;
+    struct smb2client *client = reader_of_f(&file);
+    struct writer body;
+    struct reader got;
+    uint64_t ids[READS], id;
+
+    (void)state;
+    writer_init_growing(&body, 64);
+    writer_le16(&body, 24);
+    writer_zeros(&body, 6);
+    writer_bytes(&body, file.file, SMB2C_FILE_ID);
+    send_reads(client, file.file, ids, READS);
+    id = smb2client_send(client, SMB2C_CLOSE, &body);
+    writer_free(&body);
+    wait_reads(client, ids, READS, bytes);
+    assert_int_equal(smb2client_wait(client, id), STATUS_SUCCESS);
+    assert_int_equal(smb2client_read(client, file.file, 0, MIB, &got), STATUS_FILE_CLOSED);
+    free(bytes);
+    smb2client_close(&client);
+}
+
+/* The server stops while they wait. */
+static void stopped_meanwhile(void **state)
+{
+    uint8_t *bytes = make_stored();
+
+    (void)state;
+    for (int turns = 0; turns < 6; turns++) {
+        struct smb2c_opened file;
+        struct smb2client *client = reader_of_f(&file);
+        uint64_t ids[READS];
+
+        send_reads(client, file.file, ids, READS);
+        nfsworld_turn(world->nfs, turns);
+        smbworld_restart(world);
+        smb2client_close(&client);
+    }
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_waits_for_the_disk, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(at_a_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(in_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(held_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(closed_meanwhile, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stopped_meanwhile, set_up, tear_down),
         cmocka_unit_test_setup_teardown(contents, set_up, tear_down),
         cmocka_unit_test_setup_teardown(order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_signatures, set_up, tear_down),
